@@ -18,6 +18,7 @@ func module(_ name: String, _ dependencies: [String] = []) -> Target {
 
 var targets: [Target] = [
   module("Tensors"),
+  module("ModelFile", ["Tensors"]),
 ]
 
 let package = Package(name: "thimble", targets: targets)
