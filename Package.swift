@@ -26,6 +26,7 @@ var targets: [Target] = [
   module("Tensors"),
   module("System", ["CSystem"]),
   module("ModelFile", ["Tensors", "System", "CZstd"], libraries: ["zstd"]),
+  module("Memory", ["System", "ModelFile"]),
 ]
 
 let package = Package(name: "thimble", targets: targets)
