@@ -27,6 +27,7 @@ var targets: [Target] = [
   module("System", ["CSystem"]),
   module("ModelFile", ["Tensors", "System", "CZstd"], libraries: ["zstd"]),
   module("Memory", ["System", "ModelFile"]),
+  module("Runtime", ["Tensors", "System", "ModelFile", "Memory", "CKernels", "CSystem"]),
 ]
 
 let package = Package(name: "thimble", targets: targets)

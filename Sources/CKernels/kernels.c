@@ -8,6 +8,10 @@ static const thimble_kernels portable = {
     .depthwise = thimble_depthwise_s8_portable,
 };
 
-const thimble_kernels *const thimble_kernel_tables[] = {&portable, 0};
+static const thimble_kernels *const tables[] = {&portable};
+
+const thimble_kernels *thimble_kernel_table(size_t index) {
+  return index < sizeof tables / sizeof *tables ? tables[index] : 0;
+}
 
 bool thimble_kernels_are_supported(const thimble_kernels *table) { return table == &portable; }
