@@ -16,9 +16,22 @@ func module(_ name: String, _ dependencies: [String] = []) -> Target {
   .target(name: name, dependencies: dependencies.map { .init(stringLiteral: $0) }, swiftSettings: swift)
 }
 
+/// A test target; tests import the ordinary runtime, so Embedded builds have none.
+func tests(_ name: String, _ dependencies: [String]) -> [Target] {
+  if embedded { return [] }
+  return [
+    .testTarget(
+      name: name, dependencies: dependencies.map { .init(stringLiteral: $0) },
+      swiftSettings: [.swiftLanguageMode(.v6), .enableUpcomingFeature("ExistentialAny")])
+  ]
+}
+
 var targets: [Target] = [
+  .target(name: "CKernels"),
   module("Tensors"),
   module("ModelFile", ["Tensors"]),
+  module("Importing", ["Tensors", "ModelFile"]),
 ]
+targets += tests("ImportingTests", ["Importing", "CKernels"])
 
 let package = Package(name: "thimble", targets: targets)
