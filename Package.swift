@@ -12,8 +12,11 @@ let swift: [SwiftSetting] =
   ] + (embedded ? [.enableExperimentalFeature("Embedded")] : [])
 
 /// A Swift module of the product. `dependencies` lists only modules that stand above it in this file.
-func module(_ name: String, _ dependencies: [String] = []) -> Target {
-  .target(name: name, dependencies: dependencies.map { .init(stringLiteral: $0) }, swiftSettings: swift)
+/// `libraries` are C libraries to link: Embedded builds ignore a module map's `link`.
+func module(_ name: String, _ dependencies: [String] = [], libraries: [String] = []) -> Target {
+  .target(
+    name: name, dependencies: dependencies.map { .init(stringLiteral: $0) }, swiftSettings: swift,
+    linkerSettings: libraries.map { .linkedLibrary($0) })
 }
 
 /// A test target; tests import the ordinary runtime, so Embedded builds have none.
@@ -27,10 +30,14 @@ func tests(_ name: String, _ dependencies: [String]) -> [Target] {
 }
 
 var targets: [Target] = [
-  .target(name: "CKernels"),
+  .target(name: "CSystem", cSettings: embedded ? [.define("THIMBLE_EMBEDDED")] : []),
+  .target(name: "CKernels", dependencies: ["CSystem"]),
+  .systemLibrary(name: "CZstd", pkgConfig: embedded ? nil : "libzstd", providers: [.apt(["libzstd-dev"])]),
   module("Tensors"),
-  module("ModelFile", ["Tensors"]),
+  module("System", ["CSystem"]),
+  module("ModelFile", ["Tensors", "System", "CZstd"], libraries: ["zstd"]),
   module("Importing", ["Tensors", "ModelFile"]),
+  module("Memory", ["System", "ModelFile"]),
 ]
 targets += tests("ImportingTests", ["Importing", "CKernels"])
 

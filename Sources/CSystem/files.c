@@ -1,0 +1,77 @@
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "thimble_system.h"
+
+#define RESULT(call)               \
+  do {                             \
+    __typeof__(call) r_ = (call);  \
+    return r_ < 0 ? -errno : r_;   \
+  } while (0)
+
+int32_t thimble_open_read(const char *path) { RESULT(open(path, O_RDONLY | O_CLOEXEC)); }
+int32_t thimble_create_file(const char *path, uint32_t mode) {
+  RESULT(open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
+}
+int32_t thimble_create_memory_file(const char *name) {
+  RESULT((int32_t)syscall(SYS_memfd_create, name, 1u /* MFD_CLOEXEC */));
+}
+int32_t thimble_close(int32_t fd) { RESULT(close(fd)); }
+int64_t thimble_read(int32_t fd, void *buffer, size_t count) { RESULT((int64_t)read(fd, buffer, count)); }
+int64_t thimble_read_at(int32_t fd, void *buffer, size_t count, int64_t offset) {
+  RESULT((int64_t)pread(fd, buffer, count, offset));
+}
+int64_t thimble_write(int32_t fd, const void *buffer, size_t count) { RESULT((int64_t)write(fd, buffer, count)); }
+int64_t thimble_write_at(int32_t fd, const void *buffer, size_t count, int64_t offset) {
+  RESULT((int64_t)pwrite(fd, buffer, count, offset));
+}
+int32_t thimble_sync(int32_t fd) { RESULT(fsync(fd)); }
+
+static void fill_status(const struct stat *from, thimble_file_status *to) {
+  to->byte_count = from->st_size;
+  to->modified_nanoseconds = (int64_t)from->st_mtim.tv_sec * 1000000000 + from->st_mtim.tv_nsec;
+  to->device = from->st_dev;
+  to->inode = from->st_ino;
+  to->is_directory = S_ISDIR(from->st_mode);
+  to->is_regular = S_ISREG(from->st_mode);
+  to->is_socket = S_ISSOCK(from->st_mode);
+}
+int32_t thimble_status(const char *path, thimble_file_status *status) {
+  struct stat s;
+  if (stat(path, &s) < 0) return -errno;
+  fill_status(&s, status);
+  return 0;
+}
+int32_t thimble_status_of(int32_t fd, thimble_file_status *status) {
+  struct stat s;
+  if (fstat(fd, &s) < 0) return -errno;
+  fill_status(&s, status);
+  return 0;
+}
+int32_t thimble_rename(const char *from, const char *to) { RESULT(rename(from, to)); }
+int32_t thimble_unlink(const char *path) { RESULT(unlink(path)); }
+int32_t thimble_remove_directory(const char *path) { RESULT(rmdir(path)); }
+int32_t thimble_create_directory(const char *path, uint32_t mode) { RESULT(mkdir(path, mode)); }
+bool thimble_is_terminal(int32_t fd) { return isatty(fd) == 1; }
+
+void *thimble_directory_open(const char *path, int32_t *error) {
+  DIR *directory = opendir(path);
+  *error = directory ? 0 : errno;
+  return directory;
+}
+int32_t thimble_directory_next(void *directory, const char **name) {
+  errno = 0;
+  struct dirent *entry = readdir(directory);
+  if (!entry) return -errno;
+  *name = entry->d_name;
+  return 1;
+}
+void thimble_directory_close(void *directory) { closedir(directory); }

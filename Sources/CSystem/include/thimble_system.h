@@ -1,0 +1,131 @@
+// The system calls Thimble makes, for Swift: every function returns a value ≥ 0 or −errno. Restarting after EINTR is the
+// caller's decision (`System.retrying`) unless the comment says otherwise.
+//
+// Only freestanding headers, so that it imports under any triple, the Embedded ones included.
+#ifndef THIMBLE_SYSTEM_H
+#define THIMBLE_SYSTEM_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__clang__)
+#pragma clang assume_nonnull begin
+#else
+#define _Nullable
+#define _Nonnull
+#endif
+
+// --- files
+typedef struct {
+  int64_t byte_count;
+  int64_t modified_nanoseconds;
+  uint64_t device, inode;
+  bool is_directory, is_regular, is_socket;
+} thimble_file_status;
+
+int32_t thimble_open_read(const char *path);
+int32_t thimble_create_file(const char *path, uint32_t mode);  // truncates
+int32_t thimble_create_memory_file(const char *name);          // memfd
+int32_t thimble_close(int32_t fd);
+int64_t thimble_read(int32_t fd, void *buffer, size_t count);
+int64_t thimble_read_at(int32_t fd, void *buffer, size_t count, int64_t offset);
+int64_t thimble_write(int32_t fd, const void *buffer, size_t count);
+int64_t thimble_write_at(int32_t fd, const void *buffer, size_t count, int64_t offset);
+int32_t thimble_sync(int32_t fd);
+int32_t thimble_status(const char *path, thimble_file_status *status);
+int32_t thimble_status_of(int32_t fd, thimble_file_status *status);
+int32_t thimble_rename(const char *from, const char *to);
+int32_t thimble_unlink(const char *path);
+int32_t thimble_remove_directory(const char *path);
+int32_t thimble_create_directory(const char *path, uint32_t mode);
+bool thimble_is_terminal(int32_t fd);
+
+// Directory listing: an opaque handle; next returns 1 with a name that lives until the next call, 0 at the end.
+void *_Nullable thimble_directory_open(const char *path, int32_t *error);
+int32_t thimble_directory_next(void *directory, const char *_Nullable *_Nonnull name);
+void thimble_directory_close(void *directory);
+
+// --- memory
+void *_Nullable thimble_map_file(int32_t fd, size_t count, int32_t *error);         // read-only, private
+void *_Nullable thimble_map_anonymous(size_t count, int32_t *error);                // zeroed, private
+int32_t thimble_unmap(void *base, size_t count);
+int32_t thimble_release_pages(void *base, size_t count);       // MADV_DONTNEED
+int32_t thimble_will_need_pages(void *base, size_t count);     // MADV_WILLNEED
+size_t thimble_page_byte_count(void);
+void thimble_configure_allocator(void);  // one arena and prompt trimming where libc has the choice
+
+// --- sockets
+int32_t thimble_listen(const char *path, int32_t backlog, uint32_t mode);  // Unix stream, non-blocking
+int32_t thimble_connect(const char *path);                                 // Unix stream, blocking
+int32_t thimble_accept(int32_t fd);                                        // non-blocking
+int64_t thimble_receive(int32_t fd, void *buffer, size_t count);
+typedef struct {
+  const void *_Nullable base;
+  size_t count;
+} thimble_bytes;
+int64_t thimble_send(int32_t fd, const thimble_bytes *parts, size_t count);  // no SIGPIPE
+int32_t thimble_socket_pair(int32_t fds[_Nonnull 2]);
+
+// --- event loop
+typedef struct {
+  uint32_t events;
+  uint64_t token;
+} thimble_event;
+enum { THIMBLE_READABLE = 1, THIMBLE_WRITABLE = 4, THIMBLE_ERROR = 8, THIMBLE_HANG_UP = 16, THIMBLE_PEER_CLOSED = 0x2000 };
+int32_t thimble_poll_create(void);
+int32_t thimble_poll_add(int32_t poll, int32_t fd, uint32_t events, uint64_t token);
+int32_t thimble_poll_change(int32_t poll, int32_t fd, uint32_t events, uint64_t token);
+int32_t thimble_poll_remove(int32_t poll, int32_t fd);
+int32_t thimble_poll_wait(int32_t poll, thimble_event *events, int32_t count, int32_t timeout_milliseconds);
+int32_t thimble_event_create(void);
+int32_t thimble_event_signal(int32_t fd);
+int32_t thimble_event_clear(int32_t fd);
+int32_t thimble_signals_create(void);  // blocks SIGTERM and SIGINT in this thread; reads give their numbers
+int32_t thimble_signals_read(int32_t fd);
+
+// --- threads
+typedef struct {
+  uintptr_t handle;
+} thimble_thread;
+typedef void (*thimble_thread_body)(void *_Nullable);
+int32_t thimble_thread_start(thimble_thread *out, thimble_thread_body body, void *_Nullable context, size_t stack_byte_count);
+int32_t thimble_thread_join(thimble_thread thread);
+int32_t thimble_futex_wait(const void *word, uint32_t expected, int64_t timeout_nanoseconds);  // −1: no timeout
+int32_t thimble_futex_wake(const void *word, int32_t count);
+void thimble_spin_hint(void);
+int32_t thimble_usable_processors(void);  // sched_getaffinity
+
+// --- process
+int64_t thimble_now_nanoseconds(void);          // monotonic
+int64_t thimble_wall_clock_milliseconds(void);  // since 1970
+int64_t thimble_process_cpu_nanoseconds(void);
+int64_t thimble_physical_memory_byte_count(void);
+int32_t thimble_process_id(void);
+int32_t thimble_argument_count(void);
+const char *_Nullable thimble_argument(int32_t index);
+const char *_Nullable thimble_environment(const char *name);
+const char *thimble_error_text(int32_t error_number);
+// A program started with this one's own binary; returns its process id. arguments ends with null.
+int32_t thimble_start_process(const char *path, const char *_Nullable const *_Nonnull arguments);
+int32_t thimble_terminate_process(int32_t process_id);
+int32_t thimble_wait_process(int32_t process_id);  // exit status, or 128 + signal
+_Noreturn void thimble_exit(int32_t status);
+_Noreturn void thimble_abort(const char *message);  // says it on stderr first: Embedded release builds drop trap messages
+
+// --- numbers
+int32_t thimble_format_double(double value, int32_t digits, char *out, size_t count);  // %.*f
+
+// --- processor features, as far as the kernels ask
+enum {
+  THIMBLE_CPU_AVX2 = 1,       // AVX2 and FMA
+  THIMBLE_CPU_VNNI = 2,       // AVX-512 F, BW, VL, VNNI
+  THIMBLE_CPU_NEON = 4,
+  THIMBLE_CPU_DOTPROD = 8,
+  THIMBLE_CPU_I8MM = 16,
+};
+uint32_t thimble_cpu_features(void);
+
+#if defined(__clang__)
+#pragma clang assume_nonnull end
+#endif
+#endif

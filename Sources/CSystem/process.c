@@ -1,0 +1,103 @@
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "thimble_system.h"
+
+extern char **environ;
+
+static int64_t clock_nanoseconds(clockid_t clock) {
+  struct timespec t;
+  clock_gettime(clock, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+int64_t thimble_now_nanoseconds(void) { return clock_nanoseconds(CLOCK_MONOTONIC); }
+int64_t thimble_wall_clock_milliseconds(void) { return clock_nanoseconds(CLOCK_REALTIME) / 1000000; }
+int64_t thimble_process_cpu_nanoseconds(void) { return clock_nanoseconds(CLOCK_PROCESS_CPUTIME_ID); }
+int64_t thimble_physical_memory_byte_count(void) {
+  return (int64_t)sysconf(_SC_PHYS_PAGES) * (int64_t)sysconf(_SC_PAGESIZE);
+}
+int32_t thimble_process_id(void) { return getpid(); }
+const char *thimble_environment(const char *name) { return getenv(name); }
+const char *thimble_error_text(int32_t error_number) { return strerror(error_number); }
+
+// Embedded Swift has no CommandLine: the arguments are read once from /proc, by the main thread before any other starts.
+static char *arguments;
+static size_t arguments_length;
+static int32_t argument_count = -1;
+
+static void read_arguments(void) {
+  argument_count = 0;
+  int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  size_t capacity = 4096;
+  arguments = malloc(capacity + 1);
+  while (arguments) {
+    ssize_t r = read(fd, arguments + arguments_length, capacity - arguments_length);
+    if (r < 0 && errno == EINTR) continue;
+    if (r <= 0) break;
+    arguments_length += (size_t)r;
+    if (arguments_length == capacity) {
+      char *larger = realloc(arguments, capacity * 2 + 1);
+      if (!larger) break;
+      arguments = larger;
+      capacity *= 2;
+    }
+  }
+  close(fd);
+  if (!arguments) return;
+  arguments[arguments_length] = 0;
+  for (size_t i = 0; i < arguments_length; i++) argument_count += arguments[i] == 0;
+}
+int32_t thimble_argument_count(void) {
+  if (argument_count < 0) read_arguments();
+  return argument_count;
+}
+const char *thimble_argument(int32_t index) {
+  if (index < 0 || index >= thimble_argument_count()) return NULL;
+  const char *p = arguments;
+  while (index--) p += strlen(p) + 1;
+  return p;
+}
+
+int32_t thimble_start_process(const char *path, const char *const *arguments_) {
+  pid_t process;
+  // The child must not inherit the parent's blocked signals.
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t none;
+  sigemptyset(&none);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+  int error = posix_spawn(&process, path, NULL, &attributes, (char *const *)arguments_, environ);
+  posix_spawnattr_destroy(&attributes);
+  return error ? -error : process;
+}
+int32_t thimble_terminate_process(int32_t process_id) { return kill(process_id, SIGTERM) < 0 ? -errno : 0; }
+int32_t thimble_wait_process(int32_t process_id) {
+  int status;
+  if (waitpid(process_id, &status, 0) < 0) return -errno;
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+void thimble_exit(int32_t status) {
+  fflush(stdout);
+  exit(status);
+}
+void thimble_abort(const char *message) {
+  fflush(stdout);
+  ssize_t ignored = write(2, message, strlen(message));
+  ignored = write(2, "\n", 1);
+  (void)ignored;
+  abort();
+}
+int32_t thimble_format_double(double value, int32_t digits, char *out, size_t count) {
+  return snprintf(out, count, "%.*f", digits, value);
+}

@@ -1,0 +1,123 @@
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "thimble_system.h"
+
+static int32_t unix_address(const char *path, struct sockaddr_un *address) {
+  size_t length = strlen(path);
+  if (length == 0 || length >= sizeof address->sun_path) return -ENAMETOOLONG;
+  memset(address, 0, sizeof *address);
+  address->sun_family = AF_UNIX;
+  memcpy(address->sun_path, path, length + 1);
+  return 0;
+}
+
+int32_t thimble_listen(const char *path, int32_t backlog, uint32_t mode) {
+  struct sockaddr_un address;
+  int32_t bad = unix_address(path, &address);
+  if (bad) return bad;
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -errno;
+  // The mode is set before anybody can connect: nobody can until listen().
+  if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || chmod(path, mode) < 0 || listen(fd, backlog) < 0) {
+    int32_t error = errno;
+    close(fd);
+    return -error;
+  }
+  return fd;
+}
+
+int32_t thimble_connect(const char *path) {
+  struct sockaddr_un address;
+  int32_t bad = unix_address(path, &address);
+  if (bad) return bad;
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+    int32_t error = errno;
+    close(fd);
+    return -error;
+  }
+  return fd;
+}
+
+int32_t thimble_accept(int32_t fd) {
+  int r = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  return r < 0 ? -errno : r;
+}
+int64_t thimble_receive(int32_t fd, void *buffer, size_t count) {
+  int64_t r = recv(fd, buffer, count, 0);
+  return r < 0 ? -errno : r;
+}
+int64_t thimble_send(int32_t fd, const thimble_bytes *parts, size_t count) {
+  struct iovec vectors[16];
+  if (count > 16) count = 16;
+  for (size_t i = 0; i < count; i++) vectors[i] = (struct iovec){(void *)parts[i].base, parts[i].count};
+  struct msghdr message = {.msg_iov = vectors, .msg_iovlen = count};
+  int64_t r = sendmsg(fd, &message, MSG_NOSIGNAL);
+  return r < 0 ? -errno : r;
+}
+int32_t thimble_socket_pair(int32_t fds[2]) {
+  return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0 ? -errno : 0;
+}
+
+int32_t thimble_poll_create(void) {
+  int r = epoll_create1(EPOLL_CLOEXEC);
+  return r < 0 ? -errno : r;
+}
+static int32_t control(int32_t poll, int operation, int32_t fd, uint32_t events, uint64_t token) {
+  struct epoll_event event = {.events = events, .data.u64 = token};
+  return epoll_ctl(poll, operation, fd, &event) < 0 ? -errno : 0;
+}
+int32_t thimble_poll_add(int32_t poll, int32_t fd, uint32_t events, uint64_t token) {
+  return control(poll, EPOLL_CTL_ADD, fd, events, token);
+}
+int32_t thimble_poll_change(int32_t poll, int32_t fd, uint32_t events, uint64_t token) {
+  return control(poll, EPOLL_CTL_MOD, fd, events, token);
+}
+int32_t thimble_poll_remove(int32_t poll, int32_t fd) { return control(poll, EPOLL_CTL_DEL, fd, 0, 0); }
+int32_t thimble_poll_wait(int32_t poll, thimble_event *events, int32_t count, int32_t timeout_milliseconds) {
+  struct epoll_event ready[64];
+  if (count > 64) count = 64;
+  int r = epoll_wait(poll, ready, count, timeout_milliseconds);
+  if (r < 0) return -errno;
+  for (int i = 0; i < r; i++) events[i] = (thimble_event){ready[i].events, ready[i].data.u64};
+  return r;
+}
+int32_t thimble_event_create(void) {
+  int r = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  return r < 0 ? -errno : r;
+}
+int32_t thimble_event_signal(int32_t fd) {
+  uint64_t one = 1;
+  return write(fd, &one, sizeof one) < 0 ? -errno : 0;
+}
+int32_t thimble_event_clear(int32_t fd) {
+  uint64_t count;
+  return read(fd, &count, sizeof count) < 0 ? -errno : 0;
+}
+int32_t thimble_signals_create(void) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  if (sigprocmask(SIG_BLOCK, &set, NULL) < 0) return -errno;
+  int r = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  return r < 0 ? -errno : r;
+}
+int32_t thimble_signals_read(int32_t fd) {
+  struct signalfd_siginfo info;
+  ssize_t r = read(fd, &info, sizeof info);
+  return r < 0 ? -errno : (int32_t)info.ssi_signo;
+}

@@ -1,0 +1,67 @@
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "thimble_system.h"
+
+// From the kernel's ABI, spelled out: musl comes without kernel headers.
+enum { FUTEX_WAIT_PRIVATE_ = 0 | 128, FUTEX_WAKE_PRIVATE_ = 1 | 128 };
+
+typedef struct {
+  thimble_thread_body body;
+  void *context;
+} start;
+
+static void *thread_main(void *argument) {
+  start s = *(start *)argument;
+  free(argument);
+  s.body(s.context);
+  return NULL;
+}
+
+int32_t thimble_thread_start(thimble_thread *out, thimble_thread_body body, void *context, size_t stack_byte_count) {
+  start *s = malloc(sizeof *s);
+  if (!s) return -ENOMEM;
+  *s = (start){body, context};
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  int error = pthread_attr_setstacksize(&attributes, stack_byte_count);
+  pthread_t thread;
+  if (!error) error = pthread_create(&thread, &attributes, thread_main, s);
+  pthread_attr_destroy(&attributes);
+  if (error) {
+    free(s);
+    return -error;
+  }
+  out->handle = (uintptr_t)thread;
+  return 0;
+}
+int32_t thimble_thread_join(thimble_thread thread) { return -pthread_join((pthread_t)thread.handle, NULL); }
+
+int32_t thimble_futex_wait(const void *word, uint32_t expected, int64_t timeout_nanoseconds) {
+  struct timespec timeout = {timeout_nanoseconds / 1000000000, timeout_nanoseconds % 1000000000};
+  long r = syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE_, expected, timeout_nanoseconds < 0 ? NULL : &timeout, NULL, 0);
+  return r < 0 ? -errno : 0;
+}
+int32_t thimble_futex_wake(const void *word, int32_t count) {
+  long r = syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE_, count, NULL, NULL, 0);
+  return r < 0 ? -errno : (int32_t)r;
+}
+void thimble_spin_hint(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield" ::: "memory");
+#endif
+}
+int32_t thimble_usable_processors(void) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) < 0) return -errno;
+  return CPU_COUNT(&set);
+}

@@ -1,0 +1,19 @@
+import System
+
+/// Zeroed memory under a reservation: one model's activations, or decoded weights.
+public struct Arena: ~Copyable, @unchecked Sendable {
+  private let reservation: MemoryBudget.Reservation
+  private let mapping: Mapping
+
+  /// Reserves, then allocates.
+  public init(byteCount: Int, for purpose: MemoryBudget.Purpose, budget: MemoryBudget) throws(MemoryError) {
+    let reservation = try budget.reserve(byteCount, for: purpose)
+    let mapping: Mapping
+    do { mapping = try Mapping(zeroed: byteCount) } catch { throw .refusedByKernel(needed: byteCount) }
+    self.reservation = reservation
+    self.mapping = mapping
+  }
+
+  public var base: UnsafeMutableRawPointer { mapping.base }
+  public var byteCount: Int { mapping.byteCount }
+}

@@ -1,0 +1,139 @@
+import ModelFile
+import System
+
+/// Where the bytes of a model's blobs are while it runs.
+///
+/// Each tile is *in place* (raw in the file, used from the mapping) or *resident* (decoded once, kept). A tile that is
+/// decoded anew for every inference, ahead of its use, is the third kind this type is made for.
+public final class WeightStore: @unchecked Sendable {
+  /// A run of consecutive bytes of a blob.
+  public struct Segment: @unchecked Sendable {
+    public let base: UnsafeRawPointer
+    public let byteCount: Int
+  }
+
+  private let file: ModelFile
+  private let decoded: Arena
+  private let inPlace: MemoryBudget.Reservation
+  private let segmentsOfBlobs: [[Segment]]
+
+  /// Bytes that loading a graph reserves.
+  public struct Needs: Sendable, Equatable {
+    /// Decoded tiles, kept.
+    public var residentByteCount = 0
+    /// Raw tiles, used from the mapping: they are resident whenever they are used.
+    public var inPlaceByteCount = 0
+    /// While loading: the decoder, and the pages of the file it reads from.
+    public var loadingByteCount = 0
+
+    public init(of graph: Graph) {
+      var largest = 0
+      for blob in graph.blobs {
+        for tile in blob.tiles {
+          switch tile.encoding {
+          case .raw: inPlaceByteCount += Mapping.roundedToPages(tile.storedByteCount) + Mapping.pageByteCount
+          case .zstd:
+            residentByteCount += WeightStore.alignedByteCount(tile.decodedByteCount)
+            largest = max(largest, tile.storedByteCount)
+          }
+        }
+      }
+      // The kernel maps up to 16 pages around each one that is touched.
+      if residentByteCount > 0 { residentByteCount += WeightStore.slackByteCount }
+      if largest > 0 { loadingByteCount = ZstdDecompressor.byteCount + Mapping.roundedToPages(largest) + 32 * Mapping.pageByteCount }
+    }
+  }
+
+  /// Kernels may read this far past a tensor's end.
+  static let slackByteCount = 64
+  static func alignedByteCount(_ byteCount: Int) -> Int { (byteCount + 63) / 64 * 64 }
+
+  /// Verifies every tile and decodes those that are compressed.
+  public init(_ file: consuming ModelFile, budget: MemoryBudget) throws(WeightStoreError) {
+    let needs = Needs(of: file.graph)
+    let inPlace = try inMemory { () throws(MemoryError) in
+      try budget.check(needs.residentByteCount + needs.inPlaceByteCount + needs.loadingByteCount)
+      return try budget.reserve(needs.inPlaceByteCount, for: .weights)
+    }
+    let loading = try inMemory { () throws(MemoryError) in
+      try budget.reserve(needs.loadingByteCount, for: .decoder)
+    }
+    let decoded = try inMemory { () throws(MemoryError) in
+      try Arena(byteCount: needs.residentByteCount, for: .weights, budget: budget)
+    }
+    do throws(ModelFileError) {
+      segmentsOfBlobs = try WeightStore.load(file, into: decoded.base)
+    } catch {
+      throw .file(error)
+    }
+    self.decoded = decoded
+    self.inPlace = inPlace
+    self.file = file
+    _ = consume loading
+  }
+
+  private static func load(
+    _ file: borrowing ModelFile, into base: UnsafeMutableRawPointer
+  ) throws(ModelFileError) -> [[Segment]] {
+    let decompressor = file.graph.hasCompressedTiles ? ZstdDecompressor() : nil
+    var segmentsOfBlobs: [[Segment]] = []
+    var offset = 0
+    for (index, blob) in file.graph.blobs.enumerated() {
+      var segments: [Segment] = []
+      for tile in blob.tiles {
+        try file.verify(tile, of: index)
+        let stored = file.storedBytes(of: tile)
+        let start: UnsafeRawPointer
+        switch tile.encoding {
+        case .raw: start = stored.baseAddress!
+        case .zstd:
+          let output = UnsafeMutableRawBufferPointer(start: base + offset, count: tile.decodedByteCount)
+          guard let decompressor, decompressor.decompress(stored, into: output) else {
+            throw .undecodable(part: "a tile of blob \(index) at byte \(tile.fileOffset)")
+          }
+          file.releasePages(of: tile)
+          start = UnsafeRawPointer(output.baseAddress!)
+          offset += alignedByteCount(tile.decodedByteCount)
+        }
+        append(Segment(base: start, byteCount: tile.decodedByteCount), to: &segments)
+      }
+      segmentsOfBlobs.append(segments)
+    }
+    return segmentsOfBlobs
+  }
+
+  /// Tiles that lie one after the other in memory become one segment: fewer, larger kernel calls.
+  private static func append(_ segment: Segment, to segments: inout [Segment]) {
+    if let last = segments.last, last.base + last.byteCount == segment.base {
+      segments[segments.count - 1] = Segment(base: last.base, byteCount: last.byteCount + segment.byteCount)
+    } else {
+      segments.append(segment)
+    }
+  }
+
+  public func segments(of blob: Int) -> [Segment] { segmentsOfBlobs[blob] }
+
+  /// The bytes of a blob that is one segment (constants are); nil where it is in pieces.
+  public func contiguousBytes(of blob: Int) -> UnsafeRawBufferPointer? {
+    let segments = segmentsOfBlobs[blob]
+    guard segments.count == 1 else { return nil }
+    return UnsafeRawBufferPointer(start: segments[0].base, count: segments[0].byteCount)
+  }
+}
+
+extension Graph {
+  fileprivate var hasCompressedTiles: Bool { blobs.contains { $0.tiles.contains { $0.encoding == .zstd } } }
+}
+
+/// Runs `body`, wrapping its error.
+private func inMemory<Result: ~Copyable>(
+  _ body: () throws(MemoryError) -> Result
+) throws(WeightStoreError) -> Result {
+  do { return try body() } catch { throw .memory(error) }
+}
+
+/// Why weights could not be loaded.
+public enum WeightStoreError: Error, Sendable {
+  case memory(MemoryError)
+  case file(ModelFileError)
+}

@@ -1,0 +1,81 @@
+/// Takes little-endian values from bytes; every read is checked against the end.
+struct ByteReader {
+  private let bytes: UnsafeRawBufferPointer
+  private(set) var offset = 0
+
+  init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+
+  var remaining: Int { bytes.count - offset }
+
+  mutating func read<Value: FixedWidthInteger>(_ type: Value.Type, _ what: StaticString) throws(ModelFileError) -> Value {
+    let count = Value.bitWidth / 8
+    guard remaining >= count else { throw .invalid("the metadata ends inside \(what)") }
+    let value = bytes.loadUnaligned(fromByteOffset: offset, as: Value.self)
+    offset += count
+    return Value(littleEndian: value)
+  }
+
+  /// A 64-bit number in 0…limit.
+  mutating func readCount(_ what: StaticString, limit: Int) throws(ModelFileError) -> Int {
+    let value = try read(UInt64.self, what)
+    guard value <= UInt64(limit) else {
+      throw .tooLarge(part: "\(what)", count: Int(clamping: value), limit: limit)
+    }
+    return Int(value)
+  }
+
+  /// A 32-bit number in 0…limit.
+  mutating func readShortCount(_ what: StaticString, limit: Int) throws(ModelFileError) -> Int {
+    let value = Int(try read(UInt32.self, what))
+    guard value <= limit else { throw .tooLarge(part: "\(what)", count: value, limit: limit) }
+    return value
+  }
+
+  mutating func readFloat(_ what: StaticString) throws(ModelFileError) -> Float {
+    let value = Float(bitPattern: try read(UInt32.self, what))
+    guard value.isFinite else { throw .invalid("\(what) is not a finite number") }
+    return value
+  }
+
+  mutating func readBool(_ what: StaticString) throws(ModelFileError) -> Bool {
+    switch try read(UInt8.self, what) {
+    case 0: return false
+    case 1: return true
+    case let other: throw .invalid("\(what) is \(other), not 0 or 1")
+    }
+  }
+
+  mutating func readText(_ what: StaticString) throws(ModelFileError) -> String {
+    let count = Int(try read(UInt16.self, what))
+    guard count <= ModelLimits.nameByteCountMax, remaining >= count else {
+      throw .invalid("\(what) is longer than what holds it")
+    }
+    let text = String(decoding: bytes[offset..<offset + count], as: UTF8.self)
+    offset += count
+    return text
+  }
+
+  /// 32-bit count, then as many values; the count is checked against the bytes left before anything is allocated.
+  mutating func readArray<Value: FixedWidthInteger>(
+    _ type: Value.Type, _ what: StaticString, limit: Int
+  ) throws(ModelFileError) -> [Value] {
+    let count = try readShortCount(what, limit: limit)
+    let byteCount = Value.bitWidth / 8
+    guard remaining / byteCount >= count else { throw .invalid("the metadata ends inside \(what)") }
+    var values: [Value] = []
+    values.reserveCapacity(count)
+    for _ in 0..<count {
+      values.append(Value(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: Value.self)))
+      offset += byteCount
+    }
+    return values
+  }
+
+  /// An enumeration's raw byte.
+  mutating func readCase<Value: RawRepresentable>(_ type: Value.Type, _ what: StaticString) throws(ModelFileError) -> Value
+  where Value.RawValue == UInt8 {
+    let raw = try read(UInt8.self, what)
+    guard let value = Value(rawValue: raw) else { throw .invalid("\(what) has no case \(raw)") }
+    return value
+  }
+}

@@ -1,0 +1,48 @@
+import CZstd
+
+/// Compresses buffers to zstd frames, one context for many.
+public final class ZstdCompressor {
+  private let context: OpaquePointer
+  private let level: Int32
+
+  /// Level 1 saves as much on quantized weights as level 19 and decodes fastest: there is little but entropy to save.
+  public init?(level: Int32 = 1) {
+    guard let context = ZSTD_createCCtx() else { return nil }
+    self.context = context
+    self.level = level
+  }
+
+  deinit { ZSTD_freeCCtx(context) }
+
+  /// One frame, or nil where it would not be smaller than `limit` bytes.
+  public func compress(_ bytes: UnsafeRawBufferPointer, limit: Int) -> [UInt8]? {
+    var frame = [UInt8](repeating: 0, count: ZSTD_compressBound(bytes.count))
+    let count = frame.withUnsafeMutableBytes {
+      ZSTD_compressCCtx(context, $0.baseAddress, $0.count, bytes.baseAddress, bytes.count, level)
+    }
+    guard ZSTD_isError(count) == 0, count < limit else { return nil }
+    frame.removeLast(frame.count - count)
+    return frame
+  }
+}
+
+/// Decodes zstd frames, one context for many.
+public final class ZstdDecompressor {
+  private let context: OpaquePointer
+
+  /// Bytes a context needs, for the memory budget; measured by `ZSTD_sizeof_DCtx`, whole pages.
+  public static let byteCount = 192 * 1024
+
+  public init?() {
+    guard let context = ZSTD_createDCtx() else { return nil }
+    self.context = context
+  }
+
+  deinit { ZSTD_freeDCtx(context) }
+
+  /// Decodes one frame that fills `output` exactly; false where it does not or is damaged.
+  public func decompress(_ frame: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) -> Bool {
+    let count = ZSTD_decompressDCtx(context, output.baseAddress, output.count, frame.baseAddress, frame.count)
+    return ZSTD_isError(count) == 0 && count == output.count
+  }
+}

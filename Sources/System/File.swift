@@ -1,0 +1,153 @@
+import CSystem
+
+/// An open file descriptor, closed when it goes out of scope.
+public struct File: ~Copyable, Sendable {
+  public let descriptor: Int32
+  public let path: String
+
+  private init(descriptor: Int32, path: String) {
+    self.descriptor = descriptor
+    self.path = path
+  }
+
+  public init(reading path: String) throws(SystemError) {
+    self.init(descriptor: try retrying("open", path) { thimble_open_read(path) }, path: path)
+  }
+
+  /// Creates or empties the file.
+  public init(creating path: String, mode: UInt32 = 0o644) throws(SystemError) {
+    self.init(descriptor: try retrying("create", path) { thimble_create_file(path, mode) }, path: path)
+  }
+
+  /// A file that lives in memory and has no name in the file system.
+  public init(inMemory name: String) throws(SystemError) {
+    self.init(descriptor: try retrying("create in memory", name) { thimble_create_memory_file(name) }, path: name)
+  }
+
+  deinit { _ = thimble_close(descriptor) }
+
+  public func status() throws(SystemError) -> FileStatus {
+    var status = thimble_file_status()
+    _ = try retrying("examine", path) { thimble_status_of(descriptor, &status) }
+    return FileStatus(status)
+  }
+
+  /// Fills the buffer from the current position as far as the file reaches; returns the bytes read.
+  public func read(into buffer: UnsafeMutableRawBufferPointer) throws(SystemError) -> Int {
+    var done = 0
+    while done < buffer.count {
+      let count = try retrying("read", path) {
+        thimble_read(descriptor, buffer.baseAddress! + done, buffer.count - done)
+      }
+      if count == 0 { break }
+      done += Int(count)
+    }
+    return done
+  }
+
+  public func write(_ bytes: UnsafeRawBufferPointer) throws(SystemError) {
+    var done = 0
+    while done < bytes.count {
+      done += Int(try retrying("write", path) { thimble_write(descriptor, bytes.baseAddress! + done, bytes.count - done) })
+    }
+  }
+
+  public func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(SystemError) {
+    var done = 0
+    while done < bytes.count {
+      done += Int(
+        try retrying("write", path) {
+          thimble_write_at(descriptor, bytes.baseAddress! + done, bytes.count - done, Int64(offset + done))
+        })
+    }
+  }
+
+  /// Waits until the bytes are on storage.
+  public func synchronize() throws(SystemError) { _ = try retrying("flush", path) { thimble_sync(descriptor) } }
+
+  /// The whole file, at most `limit` bytes of it; a longer one is an error (EFBIG).
+  public static func bytes(of path: String, limit: Int) throws(SystemError) -> [UInt8] {
+    let file = try File(reading: path)
+    var bytes: [UInt8] = []
+    // Files under /proc and /sys say nothing of their size: read until the end.
+    var capacity = max(4096, min(limit, try file.status().byteCount + 1))
+    while true {
+      let start = bytes.count
+      bytes.append(contentsOf: repeatElement(0, count: capacity))
+      let (buffer, count) = (start, capacity)
+      let read = try bytes.withUnsafeMutableBufferPointer { (all) throws(SystemError) -> Int in
+        try file.read(into: UnsafeMutableRawBufferPointer(start: all.baseAddress! + buffer, count: count))
+      }
+      bytes.removeLast(count - read)
+      if bytes.count > limit { throw SystemError("read", path, code: 27 /* EFBIG */) }
+      if read < count { return bytes }
+      capacity = min(max(4096, bytes.count), limit - bytes.count + 1)
+    }
+  }
+}
+
+/// What the file system says of a path.
+public struct FileStatus: Sendable {
+  public let byteCount: Int
+  public let modifiedNanoseconds: Int64
+  public let device: UInt64
+  public let inode: UInt64
+  public let isDirectory: Bool
+  public let isRegular: Bool
+  public let isSocket: Bool
+
+  init(_ status: thimble_file_status) {
+    byteCount = Int(status.byte_count)
+    modifiedNanoseconds = status.modified_nanoseconds
+    device = status.device
+    inode = status.inode
+    isDirectory = status.is_directory
+    isRegular = status.is_regular
+    isSocket = status.is_socket
+  }
+}
+
+/// Operations on paths.
+public enum FileSystem {
+  public static func status(of path: String) throws(SystemError) -> FileStatus {
+    var status = thimble_file_status()
+    _ = try retrying("examine", path) { thimble_status(path, &status) }
+    return FileStatus(status)
+  }
+
+  /// Names in a directory without `.` and `..`, in byte order.
+  public static func names(in path: String) throws(SystemError) -> [String] {
+    var code: Int32 = 0
+    guard let directory = thimble_directory_open(path, &code) else { throw SystemError("list", path, code: code) }
+    defer { thimble_directory_close(directory) }
+    var names: [String] = []
+    while true {
+      var name: UnsafePointer<CChar>?
+      if try retrying("list", path, { thimble_directory_next(directory, &name) }) == 0 { break }
+      let text = String(cString: name!)
+      if text != "." && text != ".." { names.append(text) }
+    }
+    return names.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }
+  }
+
+  public static func rename(_ from: String, to: String) throws(SystemError) {
+    _ = try retrying("rename", from) { thimble_rename(from, to) }
+  }
+
+  public static func remove(_ path: String) throws(SystemError) {
+    _ = try retrying("remove", path) { thimble_unlink(path) }
+  }
+
+  public static func removeDirectory(_ path: String) throws(SystemError) {
+    _ = try retrying("remove", path) { thimble_remove_directory(path) }
+  }
+
+  /// Creates a directory; one that exists is fine.
+  public static func createDirectory(_ path: String, mode: UInt32 = 0o755) throws(SystemError) {
+    do throws(SystemError) {
+      _ = try retrying("create directory", path) { thimble_create_directory(path, mode) }
+    } catch {
+      if error.code != SystemError.exists { throw error }
+    }
+  }
+}

@@ -1,0 +1,84 @@
+import CSystem
+
+/// This process: its arguments, memory and end.
+public enum Process {
+  /// The command line without the program's name.
+  public static var arguments: [String] {
+    var arguments: [String] = []
+    var index: Int32 = 1
+    while let argument = thimble_argument(index) {
+      arguments.append(String(cString: argument))
+      index += 1
+    }
+    return arguments
+  }
+
+  public static func environment(_ name: String) -> String? { thimble_environment(name).map { String(cString: $0) } }
+
+  public static var identifier: Int32 { thimble_process_id() }
+
+  /// Ends the process; standard output is flushed.
+  public static func exit(_ status: Int32) -> Never { thimble_exit(status) }
+
+  /// Says `message` on standard error and aborts. For broken invariants: a trap's text is lost in Embedded builds.
+  public static func abort(_ message: String) -> Never { thimble_abort(message) }
+
+  /// A value of /proc/self/status in bytes: `VmHWM`, `VmRSS`, `RssAnon`, …; nil where the kernel has none.
+  public static func memoryByteCount(_ field: String) -> Int? {
+    guard let bytes = try? File.bytes(of: "/proc/self/status", limit: 1 << 16) else { return nil }
+    return kibibytes(named: field, in: bytes).map { $0 * 1024 }
+  }
+
+  /// The number after `field:` in a file of `name: number kB` lines.
+  static func kibibytes(named field: String, in bytes: [UInt8]) -> Int? {
+    let name = Array(field.utf8) + [UInt8(ascii: ":")]
+    for line in bytes.split(separator: UInt8(ascii: "\n")) where line.starts(with: name) {
+      var value: Int?
+      for byte in line.dropFirst(name.count) {
+        if byte >= 48 && byte <= 57 {
+          let (scaled, overflow) = (value ?? 0).multipliedReportingOverflow(by: 10)
+          if overflow { return nil }
+          value = scaled + Int(byte - 48)
+        } else if value != nil {
+          break
+        }
+      }
+      return value
+    }
+    return nil
+  }
+
+  /// Most bytes of memory this process has had resident at once.
+  public static var peakResidentByteCount: Int { memoryByteCount("VmHWM") ?? 0 }
+
+  public static var physicalMemoryByteCount: Int { Int(thimble_physical_memory_byte_count()) }
+}
+
+/// Another process, started from a program file.
+public struct ChildProcess: Sendable {
+  public let identifier: Int32
+
+  /// Starts `path` with the arguments; it inherits the environment and the standard streams.
+  public init(path: String, arguments: [String]) throws(SystemError) {
+    // One block of zero-terminated strings, and pointers into it.
+    var text: [CChar] = []
+    var starts: [Int] = []
+    for argument in [path] + arguments {
+      starts.append(text.count)
+      for byte in argument.utf8 { text.append(CChar(bitPattern: byte)) }
+      text.append(0)
+    }
+    identifier = try text.withUnsafeBufferPointer { (text) throws(SystemError) -> Int32 in
+      var pointers: [UnsafePointer<CChar>?] = starts.map { text.baseAddress! + $0 }
+      pointers.append(nil)
+      return try retrying("start", path) { thimble_start_process(path, pointers) }
+    }
+  }
+
+  public func terminate() { _ = thimble_terminate_process(identifier) }
+
+  /// Waits for its end; returns the exit status, or 128 + the signal that ended it.
+  public func wait() throws(SystemError) -> Int32 {
+    try retrying("wait for a process") { thimble_wait_process(identifier) }
+  }
+}

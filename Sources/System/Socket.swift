@@ -1,0 +1,45 @@
+import CSystem
+
+/// A Unix stream socket or another pollable descriptor, closed when it goes out of scope.
+public struct Socket: ~Copyable, Sendable {
+  public let descriptor: Int32
+
+  private init(adopting descriptor: Int32) { self.descriptor = descriptor }
+
+  /// Listens at `path`, which must not exist. Only the owner and group may connect with the default mode.
+  public init(listeningAt path: String, backlog: Int32 = 128, mode: UInt32 = 0o660) throws(SystemError) {
+    self.init(adopting: try retrying("listen at", path) { thimble_listen(path, backlog, mode) })
+  }
+
+  public init(connectingTo path: String) throws(SystemError) {
+    self.init(adopting: try retrying("connect to", path) { thimble_connect(path) })
+  }
+
+  deinit { _ = thimble_close(descriptor) }
+
+  /// The next waiting client, non-blocking; nil where there is none.
+  public func accept() throws(SystemError) -> Socket? {
+    let result = try nonBlocking("accept") { Int64(thimble_accept(descriptor)) }
+    return result.map { Socket(adopting: Int32($0)) }
+  }
+
+  /// Bytes received; 0 at the peer's end, nil where nothing is there yet.
+  public func receive(into buffer: UnsafeMutableRawBufferPointer) throws(SystemError) -> Int? {
+    try nonBlocking("receive") { thimble_receive(descriptor, buffer.baseAddress!, buffer.count) }.map { Int($0) }
+  }
+
+  /// Sends the parts in order; returns the bytes taken, nil where the peer's buffer is full.
+  public func send(_ parts: [UnsafeRawBufferPointer]) throws(SystemError) -> Int? {
+    let parts = parts.map { thimble_bytes(base: $0.baseAddress, count: $0.count) }
+    return try nonBlocking("send") { thimble_send(descriptor, parts, parts.count) }.map { Int($0) }
+  }
+
+  private func nonBlocking(_ operation: StaticString, _ call: () -> Int64) throws(SystemError) -> Int64? {
+    do throws(SystemError) {
+      return try retrying(operation, "", call)
+    } catch {
+      if error.code == SystemError.wouldBlock { return nil }
+      throw error
+    }
+  }
+}

@@ -1,0 +1,31 @@
+import CSystem
+
+/// A thread that runs a closure. It must be joined before it goes away.
+public final class Thread: @unchecked Sendable {
+  private final class Start {
+    let body: @Sendable () -> Void
+    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+  }
+
+  /// Bytes of stack a worker gets unless told otherwise: kernels keep little on the stack, and it counts in the budget.
+  public static let stackByteCount = 128 * 1024
+
+  private var handle = thimble_thread()
+
+  public init(
+    stackByteCount: Int = Thread.stackByteCount, _ body: @escaping @Sendable () -> Void
+  ) throws(SystemError) {
+    let start = Unmanaged.passRetained(Start(body))
+    let result = thimble_thread_start(
+      &handle, { Unmanaged<Start>.fromOpaque($0!).takeRetainedValue().body() }, start.toOpaque(), stackByteCount)
+    if result < 0 {
+      start.release()
+      throw SystemError("start a thread", code: -result)
+    }
+  }
+
+  public func join() { _ = thimble_thread_join(handle) }
+
+  /// Processors this process may run on, at least 1.
+  public static var usableProcessorCount: Int { max(1, Int(thimble_usable_processors())) }
+}
