@@ -19,6 +19,16 @@ func module(_ name: String, _ dependencies: [String] = [], libraries: [String] =
     linkerSettings: libraries.map { .linkedLibrary($0) })
 }
 
+/// A test target; tests import the ordinary runtime, so Embedded builds have none.
+func tests(_ name: String, _ dependencies: [String]) -> [Target] {
+  if embedded { return [] }
+  return [
+    .testTarget(
+      name: name, dependencies: dependencies.map { .init(stringLiteral: $0) },
+      swiftSettings: [.swiftLanguageMode(.v6), .enableUpcomingFeature("ExistentialAny")])
+  ]
+}
+
 var targets: [Target] = [
   .target(name: "CSystem", cSettings: embedded ? [.define("THIMBLE_EMBEDDED")] : []),
   .target(name: "CKernels", dependencies: ["CSystem"]),
@@ -26,8 +36,10 @@ var targets: [Target] = [
   module("Tensors"),
   module("System", ["CSystem"]),
   module("ModelFile", ["Tensors", "System", "CZstd"], libraries: ["zstd"]),
+  module("Importing", ["Tensors", "ModelFile"]),
   module("Memory", ["System", "ModelFile"]),
   module("Runtime", ["Tensors", "System", "ModelFile", "Memory", "CKernels", "CSystem"]),
 ]
+targets += tests("ImportingTests", ["Importing", "CKernels"])
 
 let package = Package(name: "thimble", targets: targets)
