@@ -18,6 +18,13 @@ func module(_ name: String, _ dependencies: [String] = []) -> Target {
 
 var targets: [Target] = [
   module("Tensors"),
+  module("Protocols", ["Tensors"]),
 ]
+
+if !embedded {
+  targets += [
+    .testTarget(name: "ProtocolsTests", dependencies: ["Protocols", "Tensors"], swiftSettings: swift)
+  ]
+}
 
 let package = Package(name: "thimble", targets: targets)
