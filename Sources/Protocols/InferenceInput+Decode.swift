@@ -130,15 +130,14 @@ extension InferenceInput {
   /// The error for elements beyond the shape's, which are checked and counted.
   private func tooMany(_ reader: inout JSONReader, _ count: Int) throws(ProtocolError) -> ProtocolError {
     var actual = count
-    while reader.offset < reader.bytes.count {
+    while true {
       switch reader.nextByte() {
       case Byte.openBracket, Byte.closeBracket, Byte.comma: reader.offset += 1
-      case 0: break
+      case 0: return .elementCountMismatch(input: name, expected: count, actual: actual)
       default:
         try reader.skipValue()
         actual += 1
       }
     }
-    return .elementCountMismatch(input: name, expected: count, actual: actual)
   }
 }

@@ -116,6 +116,7 @@ private struct PendingInput {
   }
 
   private mutating func readParameters(_ reader: inout JSONReader) throws(ProtocolError) {
+    binaryBytes = nil
     try reader.beginObject()
     while let key = try reader.nextKey() {
       if key == "binary_data_size" {
@@ -175,6 +176,7 @@ extension InferenceOutputRequest {
       switch key {
       case "name": name = try reader.readString()
       case "parameters":
+        (binaryData, classificationCount) = (nil, 0)
         try reader.beginObject()
         while let parameter = try reader.nextKey() {
           switch parameter {
