@@ -30,7 +30,9 @@ public struct HTTPClientRequestHead: Equatable, Sendable {
     var text = " HTTP/1.1\r\nHost: localhost\r\n"
     if let contentLength { text += "Content-Length: \(contentLength)\r\n" }
     if let contentType { text += "Content-Type: \(contentType)\r\n" }
-    if let inferenceHeaderContentLength { text += "Inference-Header-Content-Length: \(inferenceHeaderContentLength)\r\n" }
+    if let inferenceHeaderContentLength {
+      text += "Inference-Header-Content-Length: \(inferenceHeaderContentLength)\r\n"
+    }
     text += keepsAlive ? "\r\n" : "Connection: close\r\n\r\n"
     bytes.append(contentsOf: text.utf8)
   }

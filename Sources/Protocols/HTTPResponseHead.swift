@@ -37,7 +37,9 @@ public struct HTTPResponseHead: Equatable, Sendable {
   public func write(to bytes: inout [UInt8]) {
     var text = "HTTP/1.1 \(status.code) \(status.reason)\r\nContent-Length: \(contentLength)\r\n"
     if let contentType { text += "Content-Type: \(contentType)\r\n" }
-    if let inferenceHeaderContentLength { text += "Inference-Header-Content-Length: \(inferenceHeaderContentLength)\r\n" }
+    if let inferenceHeaderContentLength {
+      text += "Inference-Header-Content-Length: \(inferenceHeaderContentLength)\r\n"
+    }
     if let retryAfterSeconds { text += "Retry-After: \(retryAfterSeconds)\r\n" }
     if let allow { text += "Allow: \(allow)\r\n" }
     text += keepsAlive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n"

@@ -26,7 +26,8 @@ extension ProtocolError {
     switch self {
     case .http(let fault, let offset): "malformed HTTP at byte \(offset): \(fault.message)"
     case .headTooLarge(let limit): "request line and headers are over \(limit) bytes: send fewer or shorter headers"
-    case .bodyTooLarge(let limit): "request body is over \(limit) bytes: send smaller tensors or raise the server's limit"
+    case .bodyTooLarge(let limit):
+      "request body is over \(limit) bytes: send smaller tensors or raise the server's limit"
     case .versionUnsupported: "only HTTP/1.0 and HTTP/1.1 are spoken here"
     case .transferCodingUnsupported: "the only transfer coding understood is chunked"
     case .json(let fault, let offset): "malformed JSON at byte \(offset): \(fault.message)"

@@ -94,7 +94,7 @@ import Testing
     ("fffffffffffffff\r\n", .bodyTooLarge(limitBytes: 100)),
     ("65\r\n", .bodyTooLarge(limitBytes: 100)),
     ("0\r\na\nb\r\n", .http(.trailer, offset: 4)),
-    ("1;aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n", .http(.chunkSize, offset: 33)),
+    ("1;aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n", .http(.chunkSize, offset: 34)),
     ("0\r\na: aaaaaaaaaaaaaaaa\r\nb: aaaaaaaaaaaaaaaaaaaaaa\r\n\r\n", .http(.trailer, offset: 37)),
   ])
   func refuses(_ text: String, _ expected: ProtocolError) {
@@ -114,7 +114,9 @@ import Testing
     #expect(error == .bodyTooLarge(limitBytes: 21))
     #expect(error?.status.code == 413)
     #expect(failure { () throws(ProtocolError) in try HTTPBodyDecoder(.bytes(22), limits: less) } == error)
-    #expect(failure { () throws(ProtocolError) in try decode(.untilClose, [[UInt8](repeating: 0, count: 22)], limits: less) } == error)
+    #expect(
+      failure { () throws(ProtocolError) in try decode(.untilClose, [[UInt8](repeating: 0, count: 22)], limits: less) }
+        == error)
   }
 
   @Test func survivesMutation() {

@@ -109,11 +109,15 @@ import Testing
     ("GET / HTTP/1.1\r\nContent-Length: +1\r\n\r\n", .http(.contentLength, offset: 32)),
     ("GET / HTTP/1.1\r\nContent-Length:\r\n\r\n", .http(.contentLength, offset: 31)),
     ("GET / HTTP/1.1\r\nContent-Length: 9223372036854775808\r\n\r\n", .http(.contentLength, offset: 32)),
-    ("GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-      .http(.lengthAndTransferEncoding, offset: 0)),
+    (
+      "GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+      .http(.lengthAndTransferEncoding, offset: 0)
+    ),
     ("GET / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", .transferCodingUnsupported),
-    ("GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
-      .http(.transferEncoding, offset: 44)),
+    (
+      "GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+      .http(.transferEncoding, offset: 44)
+    ),
     ("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", .http(.transferEncoding, offset: 0)),
     ("GET / HTTP/1.1\r\nInference-Header-Content-Length: -1\r\n\r\n", .http(.inferenceHeaderLength, offset: 49)),
   ])

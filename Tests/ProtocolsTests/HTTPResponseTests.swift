@@ -15,7 +15,8 @@ import Testing
     var bytes: [UInt8] = []
     HTTPResponseHead(status: .ok, contentLength: 13).write(to: &bytes)
     #expect(
-      bytes.text == "HTTP/1.1 200 OK\r\nContent-Length: 13\r\nContent-Type: application/json\r\nConnection: keep-alive\r\n\r\n")
+      bytes.text
+        == "HTTP/1.1 200 OK\r\nContent-Length: 13\r\nContent-Type: application/json\r\nConnection: keep-alive\r\n\r\n")
     bytes = []
     HTTPResponseHead(
       status: .serviceUnavailable, contentLength: 0, contentType: nil, keepsAlive: false, retryAfterSeconds: 2,
@@ -54,7 +55,9 @@ import Testing
     #expect(try parse("HTTP/1.1 100 Continue\r\n\r\n")?.isInterim == true)
   }
 
-  @Test(arguments: ["HTTP/1.1 20\r\n\r\n", "HTTP/1.1 2000\r\n\r\n", "HTTP/1.1 999 X\r\n\r\n", "HTTQ/1.1 200 OK\r\n\r\n"])
+  @Test(arguments: [
+    "HTTP/1.1 20\r\n\r\n", "HTTP/1.1 2000\r\n\r\n", "HTTP/1.1 999 X\r\n\r\n", "HTTQ/1.1 200 OK\r\n\r\n",
+  ])
   func refuses(_ text: String) {
     #expect(failure { () throws(ProtocolError) in try parse(text) } != nil)
   }

@@ -16,7 +16,8 @@ import Testing
   }
 
   static let document = [UInt8](
-    #" {"name":"détecteur","a":[1,-2.5,1e3,0,-0,true,false,null,[],{}],"s":"\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00","a":{"b":[[1]]}} "#)
+    #" {"name":"détecteur","a":[1,-2.5,1e3,0,-0,true,false,null,[],{}],"s":"\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00","a":{"b":[[1]]}} "#
+  )
 
   @Test func readsATree() throws {
     let json = try parse(JSONTests.document)
@@ -40,7 +41,8 @@ import Testing
     writer.value(json)
     #expect(
       writer.bytes.text
-        == #"{"name":"détecteur","a":[1,-2.5,1000.0,0,-0.0,true,false,null,[],{}],"s":"\"\\/\u0008\u000c\n\r\té😀","a":{"b":[[1]]}}"#)
+        == #"{"name":"détecteur","a":[1,-2.5,1000.0,0,-0.0,true,false,null,[],{}],"s":"\"\\/\u0008\u000c\n\r\té😀","a":{"b":[[1]]}}"#
+    )
     #expect(try parse(writer.bytes) == json)
   }
 
@@ -102,10 +104,11 @@ import Testing
     #expect(expected.status == .badRequest)
   }
 
-  @Test(arguments: [
-    [0x80], [0xC0, 0x80], [0xC3], [0xE0, 0x80, 0x80], [0xED, 0xA0, 0x80], [0xE2, 0x82], [0xF0, 0x80, 0x80, 0x80],
-    [0xF4, 0x90, 0x80, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xFF], [0xE2, 0x28, 0xA1],
-  ] as [[UInt8]])
+  @Test(
+    arguments: [
+      [0x80], [0xC0, 0x80], [0xC3], [0xE0, 0x80, 0x80], [0xED, 0xA0, 0x80], [0xE2, 0x82], [0xF0, 0x80, 0x80, 0x80],
+      [0xF4, 0x90, 0x80, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xFF], [0xE2, 0x28, 0xA1],
+    ] as [[UInt8]])
   func refusesInvalidUTF8(_ sequence: [UInt8]) {
     let bytes = [UInt8]("\"") + sequence + [UInt8]("\"")
     #expect(failure { () throws(ProtocolError) in try parse(bytes) } == .json(.utf8, offset: 1))
@@ -113,7 +116,9 @@ import Testing
   }
 
   @Test func holdsToItsLimits() throws {
-    func nested(_ depth: Int) -> [UInt8] { [UInt8](repeating: 0x5B, count: depth) + [UInt8](repeating: 0x5D, count: depth) }
+    func nested(_ depth: Int) -> [UInt8] {
+      [UInt8](repeating: 0x5B, count: depth) + [UInt8](repeating: 0x5D, count: depth)
+    }
     try skip(nested(64))
     #expect(failure { () throws(ProtocolError) in try skip(nested(65)) } == .json(.tooDeep, offset: 64))
     #expect(failure { () throws(ProtocolError) in try parse(nested(65)) } == .json(.tooDeep, offset: 64))
@@ -146,7 +151,10 @@ import Testing
       let whole = failure { () throws(ProtocolError) in try parse(bytes) }
       let skipped = failure { () throws(ProtocolError) in try skip(bytes) }
       if whole == nil { parsed += 1 }
-      if skipped != nil { #expect(whole == skipped) }
+      guard let skipped else { continue }
+      // A tree may meet a number out of range first.
+      if case .json(.numberOutOfRange, _) = whole { continue }
+      #expect(whole == skipped)
     }
     #expect(parsed > 200 && parsed < 3_800)
   }
