@@ -6,7 +6,7 @@ extension InferenceOutput {
   /// In binary each is its length (u32, little-endian) and its bytes; in JSON a string.
   func writeClassification(
     _ classification: Classification, elements: Int, to writer: inout JSONWriter,
-    parts: inout [EncodedInferenceResponse.Part]
+    parts: inout [EncodedInference.Part]
   ) {
     let rows = classification.hasBatchDimension ? (shape.dimensions.first ?? 1) : 1
     let rowElements = rows > 0 ? elements / rows : 0
@@ -36,6 +36,7 @@ extension InferenceOutput {
   private func forEachClass(
     _ classification: Classification, rows: Int, rowElements: Int, count: Int, body: (String) -> Void
   ) {
+    guard count > 0 else { return }
     for row in 0..<rows {
       let start = row * rowElements
       for index in highest(count, of: start..<(start + rowElements)) {

@@ -19,30 +19,26 @@ extension InferenceRequest {
       return
     }
     var reader = JSONReader(UnsafeRawBufferPointer(rebasing: body[..<headerBytes]))
-    var pending: [PendingInput]?
+    var pending: [PendingTensor]?
     try reader.beginObject()
     while let key = try reader.nextKey() {
       switch key {
       case "id": id = try reader.readString()
       case "parameters": parameters = try InferenceParameters(&reader)
-      case "inputs": pending = try InferenceRequest.inputs(&reader)
+      case "inputs": pending = try PendingTensor.list(&reader)
       case "outputs": outputs = try InferenceRequest.outputs(&reader)
       default: try reader.skipValue()
       }
     }
     try reader.finish()
     guard let pending else { throw .fieldMissing(field: "inputs", owner: "request") }
-    try place(pending, after: headerBytes, bodyBytes: body.count)
-  }
-
-  private static func inputs(_ reader: inout JSONReader) throws(ProtocolError) -> [PendingInput] {
-    var inputs: [PendingInput] = []
-    try reader.beginArray()
-    while try reader.nextElement() {
-      guard inputs.count < ProtocolLimits.tensorsMax else { throw .tooManyTensors(limit: ProtocolLimits.tensorsMax) }
-      inputs.append(try PendingInput(&reader))
+    let ranges = try PendingTensor.binaryRanges(pending, after: headerBytes, bodyBytes: body.count)
+    inputs.reserveCapacity(pending.count)
+    for (entry, range) in zip(pending, ranges) {
+      let input = try entry.tensor(binary: range)
+      guard !inputs.contains(where: { $0.name == input.name }) else { throw .tensorDuplicated(tensor: input.name) }
+      inputs.append(input)
     }
-    return inputs
   }
 
   private static func outputs(_ reader: inout JSONReader) throws(ProtocolError) -> [InferenceOutputRequest] {
@@ -54,102 +50,6 @@ extension InferenceRequest {
     }
     return outputs
   }
-
-  /// Says where each binary payload stands: one after another behind the JSON, leaving nothing.
-  private mutating func place(
-    _ pending: [PendingInput], after headerBytes: Int, bodyBytes: Int
-  ) throws(ProtocolError) {
-    var position = headerBytes
-    inputs.reserveCapacity(pending.count)
-    for entry in pending {
-      var range = 0..<0
-      if let size = entry.binaryBytes {
-        guard size <= bodyBytes - position else {
-          let (declared, overflow) = (position - headerBytes).addingReportingOverflow(size)
-          throw .binaryBytesMismatch(expected: overflow ? Int.max : declared, actual: bodyBytes - headerBytes)
-        }
-        range = position..<(position + size)
-        position += size
-      }
-      let input = try entry.input(binary: range)
-      guard !inputs.contains(where: { $0.name == input.name }) else { throw .inputDuplicated(input: input.name) }
-      inputs.append(input)
-    }
-    guard position == bodyBytes else {
-      throw .binaryBytesMismatch(expected: position - headerBytes, actual: bodyBytes - headerBytes)
-    }
-  }
-}
-
-/// An input as the JSON gives it, before its bytes are placed.
-private struct PendingInput {
-  var name: String?
-  var datatype: String?
-  var dimensions: [Int]?
-  var data: Range<Int>?
-  /// At least 0.
-  var binaryBytes: Int?
-
-  init(_ reader: inout JSONReader) throws(ProtocolError) {
-    try reader.beginObject()
-    while let key = try reader.nextKey() {
-      switch key {
-      case "name": name = try reader.readString()
-      case "datatype": datatype = try reader.readString()
-      case "shape": dimensions = try PendingInput.dimensions(&reader)
-      case "data": data = try reader.skipValue()
-      case "parameters": try readParameters(&reader)
-      default: try reader.skipValue()
-      }
-    }
-  }
-
-  /// One size more than any shape may have is kept, so that the shape is found invalid once the input's name is known.
-  private static func dimensions(_ reader: inout JSONReader) throws(ProtocolError) -> [Int] {
-    var dimensions: [Int] = []
-    try reader.beginArray()
-    while try reader.nextElement() {
-      let dimension = Int(try reader.readInteger())
-      if dimensions.count <= Shape.rankMax { dimensions.append(dimension) }
-    }
-    return dimensions
-  }
-
-  private mutating func readParameters(_ reader: inout JSONReader) throws(ProtocolError) {
-    binaryBytes = nil
-    try reader.beginObject()
-    while let key = try reader.nextKey() {
-      if key == "binary_data_size" {
-        binaryBytes = try reader.readCount(of: key)
-      } else {
-        try reader.skipValue()
-      }
-    }
-  }
-
-  func input(binary: Range<Int>) throws(ProtocolError) -> InferenceInput {
-    guard let name else { throw .fieldMissing(field: "name", owner: "input") }
-    guard let datatype else { throw .fieldMissing(field: "datatype", owner: name) }
-    guard let dimensions else { throw .fieldMissing(field: "shape", owner: name) }
-    guard let elementType = ElementType(name: datatype) else {
-      let isKnown = PendingInput.unsupportedDatatypes.contains(datatype)
-      throw isKnown
-        ? .datatypeUnsupported(input: name, datatype: datatype) : .datatypeUnknown(input: name, datatype: datatype)
-    }
-    let payload: InferencePayload
-    switch (data, binaryBytes) {
-    case (let data?, nil): payload = .json(data)
-    case (nil, _?): payload = .binary(binary)
-    case (nil, nil): throw .fieldMissing(field: "data", owner: name)
-    case (_?, _?): throw .fieldInvalid(field: "data", expected: "left out where binary_data_size is given")
-    }
-    let input = InferenceInput(name: name, elementType: elementType, shape: Shape(dimensions), payload: payload)
-    try input.checkSize()
-    return input
-  }
-
-  /// Datatypes of the protocol that no operator here computes with.
-  private static let unsupportedDatatypes = ["UINT16", "UINT32", "UINT64", "FP16", "BF16", "FP64", "BYTES"]
 }
 
 extension InferenceParameters {

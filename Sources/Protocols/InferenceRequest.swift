@@ -1,10 +1,10 @@
 import Tensors
 
-/// A request of the Open Inference Protocol. Tensor data stays in the body that was parsed; see `InferenceInput`.
+/// A request of the Open Inference Protocol. Tensor data stays in the body that was parsed; see `InferenceTensor`.
 public struct InferenceRequest: Equatable, Sendable {
   public var id: String?
   public var parameters = InferenceParameters()
-  public var inputs: [InferenceInput] = []
+  public var inputs: [InferenceTensor] = []
   /// The outputs asked for; empty: all.
   public var outputs: [InferenceOutputRequest] = []
   /// The body where it is one raw tensor without JSON: its name, type and shape are the model's. Give them with
@@ -14,7 +14,7 @@ public struct InferenceRequest: Equatable, Sendable {
   /// Gives the raw body the name, type and shape of the model's only input. Errors: the body has another size.
   public mutating func bindRawInput(name: String, elementType: ElementType, shape: Shape) throws(ProtocolError) {
     guard let rawInput else { return }
-    let input = InferenceInput(name: name, elementType: elementType, shape: shape, payload: .binary(rawInput))
+    let input = InferenceTensor(name: name, elementType: elementType, shape: shape, payload: .binary(rawInput))
     try input.checkSize()
     inputs = [input]
     self.rawInput = nil
@@ -31,34 +31,6 @@ public struct InferenceParameters: Equatable, Sendable {
   public var binaryDataOutput = false
 
   public init() {}
-}
-
-/// Where an input's elements stand in the request's body.
-public enum InferencePayload: Equatable, Sendable {
-  /// Little-endian elements, row-major, without padding.
-  case binary(Range<Int>)
-  /// A JSON array of numbers or Booleans, flat or nested; checked JSON, unchecked elements.
-  case json(Range<Int>)
-}
-
-/// One input tensor of a request. Its size in bytes is known to fit an Int.
-public struct InferenceInput: Equatable, Sendable {
-  public let name: String
-  public let elementType: ElementType
-  public let shape: Shape
-  public let payload: InferencePayload
-
-  /// Bytes of the decoded tensor. Precondition: `checkSize` has passed, as it has in every parsed request.
-  public var byteCount: Int { shape.elementCount * elementType.byteCount }
-
-  /// Checks that the sizes multiply without overflow and that a binary payload has the size they say.
-  func checkSize() throws(ProtocolError) {
-    guard let elements = shape.checkedElementCount else { throw .shapeInvalid(input: name) }
-    let (bytes, overflow) = elements.multipliedReportingOverflow(by: elementType.byteCount)
-    guard !overflow else { throw .shapeInvalid(input: name) }
-    guard case .binary(let range) = payload else { return }
-    guard range.count == bytes else { throw .byteCountMismatch(input: name, expected: bytes, actual: range.count) }
-  }
 }
 
 /// One output that a request asks for.

@@ -3,8 +3,8 @@ import Tensors
 extension InferenceResponse {
   /// The answer's body. Errors: a tensor whose bytes do not fit its shape, NaN or infinity in an output that goes out as
   /// JSON; both of status 500.
-  public func encoded() throws(ProtocolError) -> EncodedInferenceResponse {
-    var result = EncodedInferenceResponse()
+  public func encoded() throws(ProtocolError) -> EncodedInference {
+    var result = EncodedInference()
     var writer = JSONWriter()
     writer.beginObject()
     writer.member("model_name", modelName)
@@ -22,7 +22,7 @@ extension InferenceResponse {
 }
 
 extension InferenceOutput {
-  func write(to writer: inout JSONWriter, parts: inout [EncodedInferenceResponse.Part]) throws(ProtocolError) {
+  func write(to writer: inout JSONWriter, parts: inout [EncodedInference.Part]) throws(ProtocolError) {
     let elements = try checkedElementCount()
     if let classification {
       writeClassification(classification, elements: elements, to: &writer, parts: &parts)

@@ -37,7 +37,7 @@ public enum JSON: Equatable, Sendable {
   public var int: Int64? {
     switch self {
     case .int(let value): value
-    case .double(let value): Int64(exactly: value)
+    case .double(let value): Int64(integral: value)
     default: nil
     }
   }

@@ -7,7 +7,7 @@ public enum JSONNumber: Equatable, Sendable {
   public var integer: Int64? {
     switch self {
     case .int(let value): value
-    case .double(let value): Int64(exactly: value)
+    case .double(let value): Int64(integral: value)
     }
   }
 
@@ -80,5 +80,16 @@ struct ScannedNumber {
     let below = Int64(value.bitPattern & 0x1FFF_FFFF) - 0x1000_0000
     guard below.magnitude > 8, value >= 0x1p-126, value < 0x1p127 else { return nil }
     return Float(isNegative ? -value : value)
+  }
+}
+
+extension Int64 {
+  /// The integer that a double is, or nil. Unlike `init(exactly:)` it needs no C library's `trunc`.
+  @inline(__always)
+  init?(integral value: Double) {
+    guard value >= -0x1p63, value < 0x1p63 else { return nil }
+    let integer = Int64(value)
+    guard Double(integer) == value else { return nil }
+    self = integer
   }
 }

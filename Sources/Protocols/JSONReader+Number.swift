@@ -14,7 +14,7 @@ extension JSONReader {
     let start = offset
     let number = try scanNumber()
     if let integer = number.int64 { return integer }
-    guard let integer = Int64(exactly: try double(number)) else { throw .json(.expectedInteger, offset: start) }
+    guard let integer = Int64(integral: try double(number)) else { throw .json(.expectedInteger, offset: start) }
     return integer
   }
 

@@ -39,24 +39,24 @@ extension ProtocolError {
     switch self {
     case .fieldMissing(let field, let owner): "\(owner.quoted) has no \"\(field)\": add it"
     case .fieldInvalid(let field, let expected): "\(field.quoted) must be \(expected)"
-    case .tooManyTensors(let limit): "a request may name \(limit) inputs and \(limit) outputs"
-    case .inputDuplicated(let input): "input \(input.quoted) is given more than once"
-    case .datatypeUnknown(let input, let datatype):
-      "input \(input.quoted) has the unknown datatype \(datatype.quoted): use \(ProtocolError.datatypes)"
-    case .datatypeUnsupported(let input, let datatype):
-      "input \(input.quoted) has datatype \(datatype.quoted), which is not supported here: use \(ProtocolError.datatypes)"
-    case .shapeInvalid(let input):
-      "shape of input \(input.quoted) must list at most \(Shape.rankMax) sizes from 0 up whose product fits in memory"
-    case .elementCountMismatch(let input, let expected, let actual):
-      "input \(input.quoted) has \(actual) elements where its shape says \(expected)"
-    case .byteCountMismatch(let input, let expected, let actual):
-      "input \(input.quoted) has \(actual) bytes where its shape and datatype say \(expected)"
-    case .elementInvalid(let input, let index, let elementType):
-      "element \(index) of input \(input.quoted) is not a value of \(elementType.name)"
+    case .tooManyTensors(let limit): "a message may have \(limit) inputs and \(limit) outputs"
+    case .tensorDuplicated(let tensor): "tensor \(tensor.quoted) is given more than once"
+    case .datatypeUnknown(let tensor, let datatype):
+      "tensor \(tensor.quoted) has the unknown datatype \(datatype.quoted): use \(ProtocolError.datatypes)"
+    case .datatypeUnsupported(let tensor, let datatype):
+      "tensor \(tensor.quoted) has datatype \(datatype.quoted), which is not supported here: use \(ProtocolError.datatypes)"
+    case .shapeInvalid(let tensor):
+      "shape of tensor \(tensor.quoted) must list at most \(Shape.rankMax) sizes from 0 up whose product fits in memory"
+    case .elementCountMismatch(let tensor, let expected, let actual):
+      "tensor \(tensor.quoted) has \(actual) elements where its shape says \(expected)"
+    case .byteCountMismatch(let tensor, let expected, let actual):
+      "tensor \(tensor.quoted) has \(actual) bytes where its shape and datatype say \(expected)"
+    case .elementInvalid(let tensor, let index, let elementType):
+      "element \(index) of tensor \(tensor.quoted) is not a value of \(elementType.name)"
     case .headerLengthInvalid(let header, let body):
       "Inference-Header-Content-Length is \(header) but the body has \(body) bytes"
     case .binaryBytesMismatch(let expected, let actual):
-      "inputs declare \(expected) bytes of binary data in all, but \(actual) follow the JSON header"
+      "tensors declare \(expected) bytes of binary data in all, but \(actual) follow the JSON header"
     case .bufferMismatch(let tensor, let expected, let actual):
       "tensor \(tensor.quoted) takes \(expected) bytes but its buffer has \(actual)"
     case .outputNotFinite(let output, let index):

@@ -76,8 +76,8 @@ import Testing
     #expect(ProtocolError.transferCodingUnsupported.status.code == 501)
     #expect(ProtocolError.versionUnsupported.status.code == 505)
     #expect(
-      ProtocolError.elementInvalid(input: "x", index: 3, elementType: .uint8).message
-        == #"element 3 of input "x" is not a value of UINT8"#)
+      ProtocolError.elementInvalid(tensor: "x", index: 3, elementType: .uint8).message
+        == #"element 3 of tensor "x" is not a value of UINT8"#)
     #expect(HTTPStatus.allCases.map(\.code) == HTTPStatus.allCases.map(\.code).sorted())
     #expect(HTTPStatus.insufficientStorage.reason == "Insufficient Storage")
   }

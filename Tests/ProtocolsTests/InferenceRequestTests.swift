@@ -74,7 +74,7 @@ func parsed(_ body: [UInt8], headerContentLength: Int? = nil) throws(ProtocolErr
     let wrong = failure { () throws(ProtocolError) in
       try request.bindRawInput(name: "x", elementType: .float32, shape: Shape([2]))
     }
-    #expect(wrong == .byteCountMismatch(input: "x", expected: 8, actual: 4))
+    #expect(wrong == .byteCountMismatch(tensor: "x", expected: 8, actual: 4))
     try request.bindRawInput(name: "x", elementType: .int16, shape: Shape([2]))
     #expect(request.inputs.map(\.payload) == [.binary(0..<4)] && request.rawInput == nil)
   }
@@ -101,27 +101,27 @@ func parsed(_ body: [UInt8], headerContentLength: Int? = nil) throws(ProtocolErr
   }
 
   @Test(arguments: [
-    ("UINT8", "[1]", "[256]", ProtocolError.elementInvalid(input: "x", index: 0, elementType: .uint8)),
-    ("UINT8", "[2]", "[1,-1]", .elementInvalid(input: "x", index: 1, elementType: .uint8)),
-    ("INT8", "[1]", "[1.5]", .elementInvalid(input: "x", index: 0, elementType: .int8)),
-    ("INT64", "[1]", "[9223372036854775808]", .elementInvalid(input: "x", index: 0, elementType: .int64)),
-    ("INT32", "[1]", "[1e100]", .elementInvalid(input: "x", index: 0, elementType: .int32)),
+    ("UINT8", "[1]", "[256]", ProtocolError.elementInvalid(tensor: "x", index: 0, elementType: .uint8)),
+    ("UINT8", "[2]", "[1,-1]", .elementInvalid(tensor: "x", index: 1, elementType: .uint8)),
+    ("INT8", "[1]", "[1.5]", .elementInvalid(tensor: "x", index: 0, elementType: .int8)),
+    ("INT64", "[1]", "[9223372036854775808]", .elementInvalid(tensor: "x", index: 0, elementType: .int64)),
+    ("INT32", "[1]", "[1e100]", .elementInvalid(tensor: "x", index: 0, elementType: .int32)),
     ("FP32", "[1]", "[1e39]", .json(.numberOutOfRange, offset: 61)),
     ("FP32", "[1]", "[\"1\"]", .json(.expectedNumber, offset: 61)),
     ("FP32", "[1]", "[null]", .json(.expectedNumber, offset: 61)),
     ("BOOL", "[1]", "[1]", .json(.expectedBool, offset: 61)),
     ("FP32", "[1]", "1", .json(.expectedArray, offset: 60)),
     ("FP32", "[1]", "{}", .json(.expectedArray, offset: 60)),
-    ("FP32", "[3]", "[1,2]", .elementCountMismatch(input: "x", expected: 3, actual: 2)),
-    ("FP32", "[2]", "[[1,2],[3,4]]", .elementCountMismatch(input: "x", expected: 2, actual: 4)),
-    ("FP32", "[-1]", "[1]", .shapeInvalid(input: "x")),
-    ("FP32", "[1,1,1,1,1,1,1,1,1,1]", "[1]", .shapeInvalid(input: "x")),
-    ("FP32", "[4294967296,4294967296]", "[1]", .shapeInvalid(input: "x")),
-    ("FP32", "[4611686018427387904]", "[1]", .shapeInvalid(input: "x")),
+    ("FP32", "[3]", "[1,2]", .elementCountMismatch(tensor: "x", expected: 3, actual: 2)),
+    ("FP32", "[2]", "[[1,2],[3,4]]", .elementCountMismatch(tensor: "x", expected: 2, actual: 4)),
+    ("FP32", "[-1]", "[1]", .shapeInvalid(tensor: "x")),
+    ("FP32", "[1,1,1,1,1,1,1,1,1,1]", "[1]", .shapeInvalid(tensor: "x")),
+    ("FP32", "[4294967296,4294967296]", "[1]", .shapeInvalid(tensor: "x")),
+    ("FP32", "[4611686018427387904]", "[1]", .shapeInvalid(tensor: "x")),
     ("FP32", "[1.5]", "[1]", .json(.expectedInteger, offset: 50)),
-    ("FP99", "[1]", "[1]", .datatypeUnknown(input: "x", datatype: "FP99")),
-    ("FP16", "[1]", "[1]", .datatypeUnsupported(input: "x", datatype: "FP16")),
-    ("BYTES", "[1]", "[\"a\"]", .datatypeUnsupported(input: "x", datatype: "BYTES")),
+    ("FP99", "[1]", "[1]", .datatypeUnknown(tensor: "x", datatype: "FP99")),
+    ("FP16", "[1]", "[1]", .datatypeUnsupported(tensor: "x", datatype: "FP16")),
+    ("BYTES", "[1]", "[\"a\"]", .datatypeUnsupported(tensor: "x", datatype: "BYTES")),
   ])
   func refuses(_ datatype: String, _ shape: String, _ data: String, _ expected: ProtocolError) {
     let body = input(datatype, shape, #","data":\#(data)"#)
@@ -133,7 +133,7 @@ func parsed(_ body: [UInt8], headerContentLength: Int? = nil) throws(ProtocolErr
     ("{}", ProtocolError.fieldMissing(field: "inputs", owner: "request")),
     ("[]", .json(.expectedObject, offset: 0)),
     (#"{"inputs":{}}"#, .json(.expectedArray, offset: 10)),
-    (#"{"inputs":[{}]}"#, .fieldMissing(field: "name", owner: "input")),
+    (#"{"inputs":[{}]}"#, .fieldMissing(field: "name", owner: "tensor")),
     (#"{"inputs":[{"name":"x"}]}"#, .fieldMissing(field: "datatype", owner: "x")),
     (#"{"inputs":[{"name":"x","datatype":"FP32"}]}"#, .fieldMissing(field: "shape", owner: "x")),
     (#"{"inputs":[{"name":"x","datatype":"FP32","shape":[]}]}"#, .fieldMissing(field: "data", owner: "x")),
@@ -148,7 +148,7 @@ func parsed(_ body: [UInt8], headerContentLength: Int? = nil) throws(ProtocolErr
     (#"{"inputs":[],"outputs":[{}]}"#, .fieldMissing(field: "name", owner: "output")),
     (
       #"{"inputs":[{"name":"x","datatype":"BOOL","shape":[0],"data":[]},{"name":"x","datatype":"BOOL","shape":[0],"data":[]}]}"#,
-      .inputDuplicated(input: "x")
+      .tensorDuplicated(tensor: "x")
     ),
     (
       #"{"inputs":[{"name":"x","datatype":"BOOL","shape":[0],"data":[],"parameters":{"binary_data_size":0}}]}"#,
@@ -169,7 +169,7 @@ func parsed(_ body: [UInt8], headerContentLength: Int? = nil) throws(ProtocolErr
     #expect(error("4", tail: 4) == nil)
     #expect(error("4", tail: 3) == .binaryBytesMismatch(expected: 4, actual: 3))
     #expect(error("4", tail: 5) == .binaryBytesMismatch(expected: 4, actual: 5))
-    #expect(error("5", tail: 5) == .byteCountMismatch(input: "x", expected: 4, actual: 5))
+    #expect(error("5", tail: 5) == .byteCountMismatch(tensor: "x", expected: 4, actual: 5))
     #expect(error("9223372036854775807", tail: 4) == .binaryBytesMismatch(expected: Int.max, actual: 4))
     #expect(error("-4", tail: 4) == .fieldInvalid(field: "binary_data_size", expected: "an integer of at least 0"))
     let long = failure { () throws(ProtocolError) in try parsed([0x7B], headerContentLength: 2) }
@@ -181,11 +181,11 @@ func parsed(_ body: [UInt8], headerContentLength: Int? = nil) throws(ProtocolErr
     let one = #"{"name":"x","datatype":"BOOL","shape":[0],"data":[]}"#
     let many = [UInt8](#"{"inputs":["# + Array(repeating: one, count: 257).joined(separator: ",") + "]}")
     #expect(failure { () throws(ProtocolError) in try parsed(many) } == .tooManyTensors(limit: 256))
-    let long = ProtocolError.datatypeUnknown(input: "x", datatype: String(repeating: "e\u{301}", count: 9_999))
+    let long = ProtocolError.datatypeUnknown(tensor: "x", datatype: String(repeating: "e\u{301}", count: 9_999))
     #expect(long.message.utf8.count < 300)
     #expect(
-      ProtocolError.datatypeUnknown(input: "x", datatype: "F").message
-        == #"input "x" has the unknown datatype "F": use UINT8, INT8, INT16, INT32, INT64, FP32, BOOL"#)
+      ProtocolError.datatypeUnknown(tensor: "x", datatype: "F").message
+        == #"tensor "x" has the unknown datatype "F": use UINT8, INT8, INT16, INT32, INT64, FP32, BOOL"#)
   }
 
   @Test func refusesBuffersOfAnotherSize() throws {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Protocols
 
-extension EncodedInferenceResponse {
+extension EncodedInference {
   /// The body in one piece.
   var body: [UInt8] {
     parts.reduce(into: json) { body, part in
@@ -20,8 +20,8 @@ extension EncodedInferenceResponse {
 func encode<Element: BitwiseCopyable>(
   _ values: [Element], _ elementType: ElementType, _ shape: [Int], isBinary: Bool = false,
   classification: Classification? = nil
-) throws(ProtocolError) -> (EncodedInferenceResponse, body: [UInt8]) {
-  let result = values.withUnsafeBytes { raw -> Result<(EncodedInferenceResponse, body: [UInt8]), ProtocolError> in
+) throws(ProtocolError) -> (EncodedInference, body: [UInt8]) {
+  let result = values.withUnsafeBytes { raw -> Result<(EncodedInference, body: [UInt8]), ProtocolError> in
     let output = InferenceOutput(
       name: "o", elementType: elementType, shape: Shape(shape), bytes: raw, isBinary: isBinary,
       classification: classification)

@@ -1,6 +1,6 @@
 import Tensors
 
-extension InferenceInput {
+extension InferenceTensor {
   /// Writes the elements, little-endian and row-major, over all of `destination`.
   ///
   /// JSON arrays may be nested in any way; elements count in the order of the text. Integers may be written as `3.0`;
@@ -72,9 +72,9 @@ extension InferenceInput {
     try decodeElements(text) { (reader, index) throws(ProtocolError) in
       let number = try reader.scanNumber()
       let wide: Int64?
-      if let integer = number.int64 { wide = integer } else { wide = Int64(exactly: try reader.double(number)) }
+      if let integer = number.int64 { wide = integer } else { wide = Int64(integral: try reader.double(number)) }
       guard let wide, let element = Element(exactly: wide) else {
-        throw .elementInvalid(input: name, index: index, elementType: elementType)
+        throw .elementInvalid(tensor: name, index: index, elementType: elementType)
       }
       let offset = index * MemoryLayout<Element>.size
       destination.storeBytes(of: element.littleEndian, toByteOffset: offset, as: Element.self)
@@ -124,7 +124,7 @@ extension InferenceInput {
       }
     } while depth > 0
     try reader.finish()
-    guard index == count else { throw .elementCountMismatch(input: name, expected: count, actual: index) }
+    guard index == count else { throw .elementCountMismatch(tensor: name, expected: count, actual: index) }
   }
 
   /// The error for elements beyond the shape's, which are checked and counted.
@@ -133,7 +133,7 @@ extension InferenceInput {
     while true {
       switch reader.nextByte() {
       case Byte.openBracket, Byte.closeBracket, Byte.comma: reader.offset += 1
-      case 0: return .elementCountMismatch(input: name, expected: count, actual: actual)
+      case 0: return .elementCountMismatch(tensor: name, expected: count, actual: actual)
       default:
         try reader.skipValue()
         actual += 1
