@@ -2,10 +2,12 @@ import Tensors
 
 extension InferenceResponse {
   /// The answer's body. Errors: a tensor whose bytes do not fit its shape, NaN or infinity in an output that goes out as
-  /// JSON; both of status 500.
+  /// JSON; both of status 500. It allocates at most `encodedBytesMax`.
   public func encoded() throws(ProtocolError) -> EncodedInference {
     var result = EncodedInference()
     var writer = JSONWriter()
+    // In one piece: growth would hold the old and the new bytes at once. Pages that stay unused cost no memory.
+    writer.bytes.reserveCapacity(encodedBytesMax)
     writer.beginObject()
     writer.member("model_name", modelName)
     writer.member("model_version", modelVersion)

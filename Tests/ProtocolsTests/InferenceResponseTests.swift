@@ -28,6 +28,11 @@ func encode<Element: BitwiseCopyable>(
     let response = InferenceResponse(modelName: "m", modelVersion: "1", id: "é\"", outputs: [output])
     do throws(ProtocolError) {
       let encoded = try response.encoded()
+      // The bound that the server reserves holds for every answer of these tests.
+      let copied = encoded.parts.reduce(encoded.json.count) { sum, part in
+        if case .bytes(let bytes) = part { sum + bytes.count } else { sum }
+      }
+      #expect(copied <= response.encodedBytesMax)
       return .success((encoded, encoded.body))
     } catch {
       return .failure(error)
@@ -143,6 +148,26 @@ func encode<Element: BitwiseCopyable>(
       values.append(Float(bits % 4_096) / 4_096 * (bits & 1 << 20 == 0 ? 1 : 1 / 65_536))
     }
     for value in values where value.isFinite { #expect(FixedDecimal.sixDecimals(value) == printed(value)) }
+  }
+
+  @Test func boundsWhatItAllocates() throws {
+    _ = try encode([Int64](repeating: .min, count: 1_000), .int64, [1_000])
+    _ = try encode([Int32](repeating: .min, count: 1_000), .int32, [1_000])
+    _ = try encode([Int16](repeating: .min, count: 1_000), .int16, [1_000])
+    _ = try encode([Int8](repeating: .min, count: 1_000), .int8, [1_000])
+    _ = try encode([UInt8](repeating: .max, count: 1_000), .uint8, [1_000])
+    _ = try encode([UInt8](repeating: 0, count: 1_000), .bool, [1_000])
+    _ = try encode([Float](repeating: -1.17549435e-38, count: 1_000), .float32, [1_000])
+    _ = try encode([Float](repeating: -0.000123456789, count: 1_000), .float32, [1_000])
+    let labels = [String](repeating: "\u{1}\u{2}\"", count: 1_000)
+    for isBinary in [false, true] {
+      _ = try encode(
+        [Float](repeating: -.greatestFiniteMagnitude, count: 1_000), .float32, [1_000], isBinary: isBinary,
+        classification: Classification(count: 1_000, labels: labels))
+      _ = try encode(
+        [Float](repeating: -.greatestFiniteMagnitude, count: 1_000), .float32, [1_000, 1], isBinary: isBinary,
+        classification: Classification(count: 5, labels: labels, hasBatchDimension: true))
+    }
   }
 
   @Test func goesRoundThroughJSONAndBinary() throws {
