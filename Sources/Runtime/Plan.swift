@@ -45,7 +45,9 @@ public struct Plan: Sendable {
       return offset
     }
     channelBlockOffsets = needs.map { $0.channelBlockByteCount > 0 ? takePersistent($0.channelBlockByteCount) : nil }
-    zeroRows = Plan.zeroRows(needs).map { ZeroRow(value: $0.value, byteCount: $0.byteCount, offset: takePersistent($0.byteCount)) }
+    zeroRows = Plan.zeroRows(needs).map {
+      ZeroRow(value: $0.value, byteCount: $0.byteCount, offset: takePersistent($0.byteCount))
+    }
     tensorOffsets = tensorBuffers.map { $0.map { offsets[$0] } }
     scratchOffsets = scratchBuffers.map { $0.map { offsets[$0] } }
     repeatedInputOffsets = repeatedBuffers.map { $0.map { offsets[$0] } }

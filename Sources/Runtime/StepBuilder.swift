@@ -60,7 +60,8 @@ struct StepBuilder {
     case .quantize(let scale, let zeroPoint):
       steps.append(
         QuantizeStep(
-          scale: scale, zeroPoint: zeroPoint, count: info.byteCount, kernels: kernels, input: inputs[0], output: output))
+          scale: scale, zeroPoint: zeroPoint, count: info.byteCount, kernels: kernels, input: inputs[0], output: output)
+      )
     case .dequantize(let scale, let zeroPoint):
       steps.append(
         DequantizeStep(

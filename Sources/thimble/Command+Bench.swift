@@ -36,7 +36,9 @@ extension Command {
     }
     for _ in 0..<min(5, runs) { session.run() }
     let times = measure(session, runs: runs).sorted()
-    func milliseconds(_ share: Double) -> Double { Double(times[min(times.count - 1, Int(Double(times.count) * share))]) / 1e6 }
+    func milliseconds(_ share: Double) -> Double {
+      Double(times[min(times.count - 1, Int(Double(times.count) * share))]) / 1e6
+    }
     let peak = Process.peakResidentByteCount
     if arguments.has("json") {
       var json = JSONWriter()
@@ -59,7 +61,8 @@ extension Command {
       Console.line(String(decoding: json.bytes, as: UTF8.self))
     } else {
       Console.line(
-        "\(path)  \(engine.kernels.name), \(engine.pool.threadCount) thread\(engine.pool.threadCount == 1 ? "" : "s"), \(runs) runs")
+        "\(path)  \(engine.kernels.name), \(engine.pool.threadCount) thread\(engine.pool.threadCount == 1 ? "" : "s"), \(runs) runs"
+      )
       Console.line(
         "  latency  min \(Console.fixed(milliseconds(0), 3))  p50 \(Console.fixed(milliseconds(0.5), 3))"
           + "  p99 \(Console.fixed(milliseconds(0.99), 3)) ms")
@@ -127,7 +130,9 @@ extension Command {
       if command.elementsEqual("quit".utf8) { return }
       var json = JSONWriter()
       json.beginObject()
-      if command.elementsEqual("run".utf8), words.count == 2, let runs = Int(String(decoding: words[1], as: UTF8.self)), runs > 0 {
+      if command.elementsEqual("run".utf8), words.count == 2, let runs = Int(String(decoding: words[1], as: UTF8.self)),
+        runs > 0
+      {
         let cpu = Clock.processCPUNanoseconds
         let times = measure(session, runs: runs)
         json.member("ns", times.map { Int($0) })

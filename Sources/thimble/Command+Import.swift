@@ -26,7 +26,8 @@ extension Command {
     guard ModelOpening.isTFLite(source.bytes) else {
       throw .failure("\(path) is not a TensorFlow Lite model: its bytes 4 to 7 are not TFL3")
     }
-    let model = try ModelOpening.importModel(source.bytes, path: path, batch: try arguments.integer("batch", in: 1...4096))
+    let model = try ModelOpening.importModel(
+      source.bytes, path: path, batch: try arguments.integer("batch", in: 1...4096))
     let showsProgress = Console.errorIsTerminal && !arguments.has("json")
     let summary: ModelFileWriter.Summary
     do throws(ModelFileError) {

@@ -26,7 +26,8 @@ extension Command {
     for output in graph.outputs { Console.line("  output  \(describe(graph.tensors[output]))") }
     Console.line(
       "  memory  \(ByteCount.text(needs.loadedByteCount)): weights \(ByteCount.text(needs.weights.residentByteCount)) decoded"
-        + " and \(ByteCount.text(needs.weights.inPlaceByteCount)) in place, activations \(ByteCount.text(needs.arenaByteCount))")
+        + " and \(ByteCount.text(needs.weights.inPlaceByteCount)) in place, activations \(ByteCount.text(needs.arenaByteCount))"
+    )
     Console.line("")
     Console.line("     operator                 output              multiply-adds     weights      stored")
     var total = 0

@@ -26,7 +26,8 @@ struct Command: Sendable {
   let run: @Sendable (Arguments) throws(CommandError) -> Void
 
   var help: String {
-    var text = "usage: thimble \(name)\(positionals.isEmpty ? "" : " " + positionals)\(options.isEmpty ? "" : " [options]")\n\n"
+    var text =
+      "usage: thimble \(name)\(positionals.isEmpty ? "" : " " + positionals)\(options.isEmpty ? "" : " [options]")\n\n"
     text += summary + "\n"
     if !details.isEmpty { text += "\n" + details + "\n" }
     text += "\noptions:\n"

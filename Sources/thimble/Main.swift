@@ -41,7 +41,9 @@ struct Main {
     var text = "thimble \(version): neural networks for many programs on one small device, in bounded memory\n\n"
     text += "usage: thimble COMMAND [arguments]\n\n"
     for command in commands {
-      text += "  " + command.name + String(repeating: " ", count: max(1, 10 - command.name.utf8.count)) + command.summary + "\n"
+      text +=
+        "  " + command.name + String(repeating: " ", count: max(1, 10 - command.name.utf8.count)) + command.summary
+        + "\n"
     }
     return text + "\n`thimble COMMAND --help` says more of each.\n"
   }

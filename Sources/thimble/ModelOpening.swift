@@ -23,12 +23,22 @@ enum ModelOpening {
       do { return try ModelFile.open(path) } catch { throw .failure("\(path): \(error.message)") }
     }
     // The mapped source, the payloads and the file in memory; the last stays and is counted again as weights.
-    let working: MemoryBudget.Reservation
-    do { working = try budget.reserve(3 * mapping.byteCount, for: .buffers) } catch {
+    let working = try reserve(3 * mapping.byteCount, budget, path)
+    let model = try importModel(mapping.bytes, path: path, batch: nil)
+    let file = try writeToMemory(model, path)
+    _ = consume working
+    return file
+  }
+
+  private static func reserve(
+    _ byteCount: Int, _ budget: MemoryBudget, _ path: String
+  ) throws(CommandError) -> MemoryBudget.Reservation {
+    do { return try budget.reserve(byteCount, for: .buffers) } catch {
       throw .failure("\(path): importing on the fly: \(error.message)")
     }
-    defer { _ = working.byteCount }
-    let model = try importModel(mapping.bytes, path: path, batch: nil)
+  }
+
+  private static func writeToMemory(_ model: ImportedModel, _ path: String) throws(CommandError) -> ModelFile {
     do throws(ModelFileError) {
       let file: File
       do { file = try File(inMemory: "thimble-model") } catch { throw .system(error) }

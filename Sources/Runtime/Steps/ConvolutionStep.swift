@@ -99,7 +99,8 @@ final class ConvolutionStep: Step {
     let runPointers = scratch.runPointers(context, part)
     runPointers[0] = input.read(context) + pixels.lowerBound * geometry.inputChannels
     callKernel(
-      context, part, runPointers, pixelStride: geometry.inputChannels, pixels: pixels.count, firstPixel: pixels.lowerBound,
+      context, part, runPointers, pixelStride: geometry.inputChannels, pixels: pixels.count,
+      firstPixel: pixels.lowerBound,
       panels: panels, weights: weights)
   }
 

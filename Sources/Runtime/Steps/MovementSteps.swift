@@ -41,7 +41,9 @@ final class CopyStep: Step {
     _ region: Copy.Region, axis: Int, from source: UnsafePointer<UInt8>, to destination: UnsafeMutablePointer<UInt8>
   ) {
     if axis == region.extents.count {
-      if region.runByteCount == 1 { destination.pointee = source.pointee } else {
+      if region.runByteCount == 1 {
+        destination.pointee = source.pointee
+      } else {
         destination.update(from: source, count: region.runByteCount)
       }
       return

@@ -20,7 +20,8 @@ final class PoolStep: Step {
     let rows = geometry.batches * geometry.outputHeight
     // Rows are shared out where there are enough, else channels (a global pool has one row).
     let sharesRows = rows >= parts
-    let channels = sharesRows ? 0..<geometry.inputChannels : share(geometry.inputChannels, unit: 64, part: part, of: parts)
+    let channels =
+      sharesRows ? 0..<geometry.inputChannels : share(geometry.inputChannels, unit: 64, part: part, of: parts)
     if channels.isEmpty { return }
     for row in sharesRows ? share(rows, part: part, of: parts) : 0..<rows {
       for column in 0..<geometry.outputWidth { runPixel(context, row: row, column: column, channels: channels) }
@@ -38,7 +39,8 @@ final class PoolStep: Step {
       columns: columns.count, row_stride: geometry.inputWidth * geometry.inputChannels,
       column_stride: geometry.inputChannels, channel_count: channels.count, is_average: pool.kind == .average,
       rounds_signed: pool.roundsSigned, clamp_min: pool.clampMin, clamp_max: pool.clampMax,
-      out: output.write(context) + (row * geometry.outputWidth + column) * geometry.outputChannels + channels.lowerBound)
+      out: output.write(context) + (row * geometry.outputWidth + column) * geometry.outputChannels + channels.lowerBound
+    )
     kernel(&args)
   }
 
@@ -60,7 +62,9 @@ final class MeanStep: Step {
   private let rowCount: Int
   private let rows: Int
 
-  init(_ mean: Mean, kernels: Kernels, input: TensorPlace, output: TensorPlace, placeholder: UnsafeMutablePointer<UInt8>) {
+  init(
+    _ mean: Mean, kernels: Kernels, input: TensorPlace, output: TensorPlace, placeholder: UnsafeMutablePointer<UInt8>
+  ) {
     kernel = kernels.table.pointee.mean
     self.mean = mean
     self.input = input
@@ -105,10 +109,14 @@ extension thimble_mean_args {
       output_zero_point: mean.outputZeroPoint, multiplier: mean.factor.multiplier, shift: mean.factor.shift,
       out: placeholder)
     withUnsafeMutableBytes(of: &reduced_extents) { bytes in
-      for (index, extent) in mean.reducedExtents.enumerated() { bytes.storeBytes(of: extent, toByteOffset: index * 8, as: Int.self) }
+      for (index, extent) in mean.reducedExtents.enumerated() {
+        bytes.storeBytes(of: extent, toByteOffset: index * 8, as: Int.self)
+      }
     }
     withUnsafeMutableBytes(of: &reduced_strides) { bytes in
-      for (index, stride) in mean.reducedStrides.enumerated() { bytes.storeBytes(of: stride, toByteOffset: index * 8, as: Int.self) }
+      for (index, stride) in mean.reducedStrides.enumerated() {
+        bytes.storeBytes(of: stride, toByteOffset: index * 8, as: Int.self)
+      }
     }
   }
 }
