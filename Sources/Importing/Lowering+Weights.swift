@@ -54,9 +54,7 @@ extension GraphBuilder {
     _ node: TFLiteOperator, _ position: Int, rank: Int, like input: Operand
   ) throws(ImportError) -> Operand {
     let filter = try self.input(node, position)
-    guard values[filter.tensor] == nil || graph.tensors[values[filter.tensor]!].constant != nil else {
-      throw fail(node, .notConstant(tensor: filter.name))
-    }
+    try requireConstant(node, filter)
     guard filter.type == input.type else { throw fail(node, .elementType(tensor: filter.name, type: filter.type)) }
     guard filter.shape.rank == rank else { throw fail(node, .rank(filter.shape.rank)) }
     return filter
@@ -109,9 +107,7 @@ extension GraphBuilder {
     guard operand.type == .int32 else {
       throw fail(parts.node, .elementType(tensor: operand.name, type: operand.type))
     }
-    guard model.tensors[operand.tensor].data != nil else {
-      throw fail(parts.node, .notConstant(tensor: operand.name))
-    }
+    try requireConstant(parts.node, operand)
     guard operand.shape.elementCount == parts.geometry.outputChannels else {
       throw fail(parts.node, .shapes(operand.shape, parts.filter.shape))
     }
