@@ -38,7 +38,14 @@ var targets: [Target] = [
   module("ModelFile", ["Tensors", "System", "CZstd"], libraries: ["zstd"]),
   module("Importing", ["Tensors", "ModelFile"]),
   module("Memory", ["System", "ModelFile"]),
+  module("Runtime", ["Tensors", "System", "ModelFile", "Memory", "CKernels", "CSystem"]),
+  module("Protocols", ["Tensors"]),
+  .executableTarget(
+    name: "thimble",
+    dependencies: ["CSystem", "Tensors", "System", "ModelFile", "Importing", "Memory", "Runtime", "Protocols"],
+    swiftSettings: swift),
 ]
 targets += tests("ImportingTests", ["Importing", "CKernels"])
+targets += tests("ProtocolsTests", ["Protocols", "Tensors"])
 
 let package = Package(name: "thimble", targets: targets)

@@ -103,9 +103,11 @@ public enum OperatorProblem: Error, Equatable, Sendable {
     switch self {
     case .operandCount(let count): "it has \(count) operands, which does not fit; export the model again"
     case .outputCount(let count): "it has \(count) outputs, which does not fit; export the model again"
-    case .operandNotReady(let tensor): "it reads tensor \(tensor), which nothing before it writes; export the model again"
+    case .operandNotReady(let tensor):
+      "it reads tensor \(tensor), which nothing before it writes; export the model again"
     case .outputTaken(let tensor): "it writes tensor \(tensor), which already has a value; export the model again"
-    case .notConstant(let tensor): "tensor \(tensor) must be constant; convert the model with constant weights and sizes"
+    case .notConstant(let tensor):
+      "tensor \(tensor) must be constant; convert the model with constant weights and sizes"
     case .elementType(let tensor, let type):
       "tensor \(tensor) has type \(type.name), which it does not take; quantize the whole model to uint8 or int8"
     case .shapes(let first, let second):
@@ -114,7 +116,8 @@ public enum OperatorProblem: Error, Equatable, Sendable {
     case .axis(let axis, let rank): "axis \(axis) is not in a tensor of \(rank) dimensions"
     case .option(let name, let value): "\(name) is \(value), which is not supported"
     case .missingOptions: "its options are missing; export the model again"
-    case .scale(let tensor): "the scale of tensor \(tensor) is too far from those of the others; quantize the model again"
+    case .scale(let tensor):
+      "the scale of tensor \(tensor) is too far from those of the others; quantize the model again"
     case .notSymmetric(let tensor, let zeroPoint):
       "the int8 weights \(tensor) have zero point \(zeroPoint), but must be symmetric; quantize the model again"
     case .quantizationDiffers(let tensor):

@@ -88,7 +88,9 @@ extension GraphBuilder {
   mutating func lowerPad(_ node: TFLiteOperator) throws(ImportError) {
     let (input, output) = try movedPair(node)
     let amounts = try constantIntegers(node, 1)
-    guard amounts.count == 2 * input.shape.rank else { throw fail(node, .option("the count of amounts", amounts.count)) }
+    guard amounts.count == 2 * input.shape.rank else {
+      throw fail(node, .option("the count of amounts", amounts.count))
+    }
     var dimensions: [Int] = []
     for (axis, dimension) in input.shape.dimensions.enumerated() {
       let (before, after) = (amounts[2 * axis], amounts[2 * axis + 1])
@@ -186,7 +188,9 @@ extension GraphBuilder {
     let scale = input.scale * (1 / output.scale)
     let bias = Float(-input.zeroPoint) * scale
     let table = lookupTable(input, output) { stored in
-      Int32(clamping: Int64(int32((Float(stored) * scale + bias).rounded(.toNearestOrAwayFromZero))) + Int64(output.zeroPoint))
+      Int32(
+        clamping: Int64(int32((Float(stored) * scale + bias).rounded(.toNearestOrAwayFromZero)))
+          + Int64(output.zeroPoint))
     }
     var temporary = operand
     temporary.quantization = output.quantization
@@ -224,7 +228,9 @@ extension GraphBuilder {
     guard multiples.count == input.shape.rank else { throw fail(node, .rank(multiples.count)) }
     var dimensions: [Int] = []
     for (dimension, multiple) in zip(input.shape.dimensions, multiples) {
-      guard (1...ImportLimits.tensorBytesMax).contains(multiple) else { throw fail(node, .option("a multiple", multiple)) }
+      guard (1...ImportLimits.tensorBytesMax).contains(multiple) else {
+        throw fail(node, .option("a multiple", multiple))
+      }
       dimensions.append(dimension * multiple)
     }
     let shape = try describe(output.tensor, shape: Shape(dimensions)).shape

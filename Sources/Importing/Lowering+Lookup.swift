@@ -76,7 +76,8 @@ extension GraphBuilder {
     let (input, output) = try quantizedPair(node)
     let fineScale = Float(1.0 / 128) * input.scale
     let reluishScale: Float = 3.0 / 32768
-    guard let outputFactor = quantizeMultiplier(Double(fineScale / output.scale)), (0...15).contains(outputFactor.shift),
+    guard let outputFactor = quantizeMultiplier(Double(fineScale / output.scale)),
+      (0...15).contains(outputFactor.shift),
       let reluish = quantizeMultiplier(Double(fineScale / reluishScale)), reluish.shift <= 15
     else { throw fail(node, .scale(tensor: output.name)) }
     let swish = HardSwish(outputFactor: outputFactor, reluishFactor: reluish)

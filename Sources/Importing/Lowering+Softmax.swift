@@ -14,7 +14,8 @@ extension GraphBuilder {
     }
     let beta = Double(try options(of: node).float(0))
     // Differences are scaled to Q5.26.
-    guard let factor = quantizeMultiplier(min(beta * Double(input.scale) * 0x1p26, 0x1p31 - 1)), factor.shift <= 0 else {
+    guard let factor = quantizeMultiplier(min(beta * Double(input.scale) * 0x1p26, 0x1p31 - 1)), factor.shift <= 0
+    else {
       throw fail(node, .scale(tensor: input.name))
     }
     let left = -factor.shift
@@ -52,7 +53,9 @@ extension GraphBuilder {
     guard size.count == 2 else { throw fail(node, .option("the count of sizes", size.count)) }
     let options = try options(of: node)
     let (alignCorners, halfPixelCenters) = (try options.bool(isBilinear ? 2 : 0), try options.bool(isBilinear ? 3 : 1))
-    if isBilinear, alignCorners, halfPixelCenters { throw fail(node, .option("align_corners with half_pixel_centers", 1)) }
+    if isBilinear, alignCorners, halfPixelCenters {
+      throw fail(node, .option("align_corners with half_pixel_centers", 1))
+    }
     let kind: Resize.Kind = !isBilinear ? .nearest : input.type == .uint8 ? .bilinearFloat : .bilinearInteger
     let shape = Shape([input.shape[0], size[0], size[1], input.shape[3]])
     _ = try describe(output.tensor, shape: shape)

@@ -40,7 +40,9 @@ public final class WeightStore: @unchecked Sendable {
       }
       // The kernel maps up to 16 pages around each one that is touched.
       if residentByteCount > 0 { residentByteCount += WeightStore.slackByteCount }
-      if largest > 0 { loadingByteCount = ZstdDecompressor.byteCount + Mapping.roundedToPages(largest) + 32 * Mapping.pageByteCount }
+      if largest > 0 {
+        loadingByteCount = ZstdDecompressor.byteCount + Mapping.roundedToPages(largest) + 32 * Mapping.pageByteCount
+      }
     }
   }
 

@@ -7,7 +7,8 @@ struct ByteReader {
 
   var remaining: Int { bytes.count - offset }
 
-  mutating func read<Value: FixedWidthInteger>(_ type: Value.Type, _ what: StaticString) throws(ModelFileError) -> Value {
+  mutating func read<Value: FixedWidthInteger>(_ type: Value.Type, _ what: StaticString) throws(ModelFileError) -> Value
+  {
     let count = Value.bitWidth / 8
     guard remaining >= count else { throw .invalid("the metadata ends inside \(what)") }
     let value = bytes.loadUnaligned(fromByteOffset: offset, as: Value.self)
@@ -72,7 +73,8 @@ struct ByteReader {
   }
 
   /// An enumeration's raw byte.
-  mutating func readCase<Value: RawRepresentable>(_ type: Value.Type, _ what: StaticString) throws(ModelFileError) -> Value
+  mutating func readCase<Value: RawRepresentable>(_ type: Value.Type, _ what: StaticString) throws(ModelFileError)
+    -> Value
   where Value.RawValue == UInt8 {
     let raw = try read(UInt8.self, what)
     guard let value = Value(rawValue: raw) else { throw .invalid("\(what) has no case \(raw)") }

@@ -64,10 +64,13 @@ extension TensorInfo {
     var quantization: Quantization?
     if try reader.readBool("whether a tensor is quantized") {
       quantization = Quantization(
-        scale: try reader.readFloat("a tensor's scale"), zeroPoint: try reader.read(Int32.self, "a tensor's zero point"))
+        scale: try reader.readFloat("a tensor's scale"), zeroPoint: try reader.read(Int32.self, "a tensor's zero point")
+      )
     }
     var constant: Int?
-    if try reader.readBool("whether a tensor is constant") { constant = Int(try reader.read(UInt32.self, "a tensor's blob")) }
+    if try reader.readBool("whether a tensor is constant") {
+      constant = Int(try reader.read(UInt32.self, "a tensor's blob"))
+    }
     self.init(
       name: name, elementType: elementType, shape: Shape(dimensions.map { Int($0) }), quantization: quantization,
       constant: constant)

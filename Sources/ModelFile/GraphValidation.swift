@@ -22,7 +22,9 @@ extension Graph {
     for (index, step) in operators.enumerated() {
       let place = "operator \(index) (\(step.name))"
       for input in step.inputs {
-        guard tensors.indices.contains(input) else { throw .invalid("\(place) reads tensor \(input), which does not exist") }
+        guard tensors.indices.contains(input) else {
+          throw .invalid("\(place) reads tensor \(input), which does not exist")
+        }
         guard isReady[input] else { throw .invalid("\(place) reads tensor \(input) before anything writes it") }
       }
       guard tensors.indices.contains(step.output), !isReady[step.output] else {
@@ -51,7 +53,9 @@ extension TensorInfo {
       throw .tooLarge(part: place, count: elements, limit: ModelLimits.tensorByteCountMax / elementType.byteCount)
     }
     if let quantization {
-      guard quantization.scale.isFinite, quantization.scale > 0 else { throw .invalid("\(place) has a scale that is not positive") }
+      guard quantization.scale.isFinite, quantization.scale > 0 else {
+        throw .invalid("\(place) has a scale that is not positive")
+      }
     }
     if let constant {
       guard blobs.indices.contains(constant), blobs[constant].byteCount == byteCount else {
@@ -267,7 +271,8 @@ private struct OperatorCheck {
     try require(product(mean.keptExtents) == output.byteCount, "the kept axes do not fit the output")
     // The sum of this many bytes fits 32 bits.
     try require((product(mean.reducedExtents) ?? Int.max) <= 1 << 22, "too many elements in one mean")
-    try require((0...255).contains(mean.inputZeroPoint) && (0...255).contains(mean.outputZeroPoint), "a zero point is not a byte")
+    try require(
+      (0...255).contains(mean.inputZeroPoint) && (0...255).contains(mean.outputZeroPoint), "a zero point is not a byte")
     try check(mean.factor)
   }
 

@@ -51,7 +51,9 @@ public struct ModelFile: ~Copyable, Sendable {
   private static func decodeGraph(
     _ frame: UnsafeRawBufferPointer, byteCount: Int
   ) throws(ModelFileError) -> Graph {
-    guard let decompressor = ZstdDecompressor() else { throw .system(SystemError("allocate", code: SystemError.outOfMemory)) }
+    guard let decompressor = ZstdDecompressor() else {
+      throw .system(SystemError("allocate", code: SystemError.outOfMemory))
+    }
     let buffer: Mapping
     do { buffer = try Mapping(zeroed: byteCount) } catch { throw .system(error) }
     let bytes = UnsafeMutableRawBufferPointer(rebasing: buffer.mutableBytes.prefix(byteCount))
@@ -80,5 +82,7 @@ public struct ModelFile: ~Copyable, Sendable {
   public func releasePages() { mapping.releasePages(offset: 0, byteCount: mapping.byteCount) }
 
   /// Asks the kernel to read a tile ahead.
-  public func willNeedPages(of tile: Tile) { mapping.willNeedPages(offset: tile.fileOffset, byteCount: tile.storedByteCount) }
+  public func willNeedPages(of tile: Tile) {
+    mapping.willNeedPages(offset: tile.fileOffset, byteCount: tile.storedByteCount)
+  }
 }

@@ -46,7 +46,9 @@ public enum ModelFileWriter {
     progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(ModelFileError) -> Summary {
     try graph.validate()
-    guard graph.blobs.count == payloads.count else { throw .invalid("\(graph.blobs.count) blobs, \(payloads.count) payloads") }
+    guard graph.blobs.count == payloads.count else {
+      throw .invalid("\(graph.blobs.count) blobs, \(payloads.count) payloads")
+    }
     let compressor = ZstdCompressor()
     var graph = graph
     var summary = Summary()
@@ -133,7 +135,8 @@ public enum ModelFileWriter {
     header.metadataByteCount = encoded.count
     header.metadataChecksum = stored.withUnsafeBytes { xxh64($0) }
     header.fileByteCount = offset + stored.count
-    let page = header.encoded() + [UInt8](repeating: 0, count: ModelFormat.headerByteCount - ModelFormat.headerValueByteCount)
+    let page =
+      header.encoded() + [UInt8](repeating: 0, count: ModelFormat.headerByteCount - ModelFormat.headerValueByteCount)
     do throws(SystemError) {
       try stored.withUnsafeBytesTyped { (bytes) throws(SystemError) in try file.write(bytes, at: offset) }
       try page.withUnsafeBytesTyped { (bytes) throws(SystemError) in try file.write(bytes, at: 0) }

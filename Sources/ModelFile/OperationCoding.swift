@@ -78,7 +78,8 @@ extension Operation {
     case .softmax:
       self = .softmax(
         Softmax(
-          rows: try reader.readElementCount("a softmax's rows"), depth: try reader.readElementCount("a softmax's depth"),
+          rows: try reader.readElementCount("a softmax's rows"),
+          depth: try reader.readElementCount("a softmax's depth"),
           exponentials: try reader.readArray(Int32.self, "a softmax's table", limit: 256)))
     case .lookup: self = .lookup(try reader.readArray(UInt8.self, "a lookup table", limit: 256))
     case .quantize:
@@ -218,7 +219,8 @@ extension Arithmetic {
       secondZeroPoint: try reader.read(Int32.self, "a zero point"),
       outputZeroPoint: try reader.read(Int32.self, "a zero point"), firstFactor: try reader.readFactor(),
       secondFactor: try reader.readFactor(), outputFactor: try reader.readFactor(),
-      clampMin: try reader.read(UInt8.self, "a clamp"), clampMax: try reader.read(UInt8.self, "a clamp"), fusedForm: nil)
+      clampMin: try reader.read(UInt8.self, "a clamp"), clampMax: try reader.read(UInt8.self, "a clamp"), fusedForm: nil
+    )
     if try reader.readBool("whether a fused form is given") {
       fusedForm = FusedForm(
         a: try reader.readFloat("a fused form"), b: try reader.readFloat("a fused form"),

@@ -10,7 +10,9 @@ public func xxh64(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
   func round(_ accumulator: UInt64, _ lane: UInt64) -> UInt64 {
     rotate(accumulator &+ lane &* prime2, 31) &* prime1
   }
-  func lane(_ offset: Int) -> UInt64 { UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) }
+  func lane(_ offset: Int) -> UInt64 {
+    UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+  }
 
   var offset = 0
   var hash: UInt64

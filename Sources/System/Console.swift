@@ -36,6 +36,7 @@ public enum Console {
   public static func fixed(_ value: Double, _ digits: Int) -> String {
     var buffer = [CChar](repeating: 0, count: 400)
     let count = thimble_format_double(value, Int32(digits), &buffer, buffer.count)
-    return String(decoding: buffer[0..<max(0, min(Int(count), buffer.count - 1))].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return String(
+      decoding: buffer[0..<max(0, min(Int(count), buffer.count - 1))].map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 }

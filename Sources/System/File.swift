@@ -48,7 +48,8 @@ public struct File: ~Copyable, Sendable {
   public func write(_ bytes: UnsafeRawBufferPointer) throws(SystemError) {
     var done = 0
     while done < bytes.count {
-      done += Int(try retrying("write", path) { thimble_write(descriptor, bytes.baseAddress! + done, bytes.count - done) })
+      done += Int(
+        try retrying("write", path) { thimble_write(descriptor, bytes.baseAddress! + done, bytes.count - done) })
     }
   }
 

@@ -7,16 +7,16 @@ public final class Futex: Sendable {
 
   public init(_ value: UInt32 = 0) { word = Atomic(value) }
 
-  public func load() -> UInt32 { word.load(ordering: .acquiring) }
-  public func store(_ value: UInt32) { word.store(value, ordering: .releasing) }
-  public func exchange(_ value: UInt32) -> UInt32 { word.exchange(value, ordering: .acquiringAndReleasing) }
+  public func load() -> UInt32 { word.load(ordering: .sequentiallyConsistent) }
+  public func store(_ value: UInt32) { word.store(value, ordering: .sequentiallyConsistent) }
+  public func exchange(_ value: UInt32) -> UInt32 { word.exchange(value, ordering: .sequentiallyConsistent) }
 
   /// Adds with wrap-around; returns the new value.
   @discardableResult
-  public func add(_ value: UInt32) -> UInt32 { word.wrappingAdd(value, ordering: .acquiringAndReleasing).newValue }
+  public func add(_ value: UInt32) -> UInt32 { word.wrappingAdd(value, ordering: .sequentiallyConsistent).newValue }
 
   public func compareExchange(expected: UInt32, desired: UInt32) -> Bool {
-    word.compareExchange(expected: expected, desired: desired, ordering: .acquiringAndReleasing).exchanged
+    word.compareExchange(expected: expected, desired: desired, ordering: .sequentiallyConsistent).exchanged
   }
 
   /// The address is stable: `word` is stored inline in this object.

@@ -178,8 +178,8 @@ typedef struct {
   void (*dequantize)(const uint8_t *in, float scale, int32_t zero_point, float *out, size_t count);
 } thimble_kernels;
 
-// Every table this build holds, fastest last; `portable` is first. Ends with null.
-extern const thimble_kernels *_Nullable const thimble_kernel_tables[];
+// The tables this build holds, fastest last; `portable` is number 0. Null past the end.
+const thimble_kernels *_Nullable thimble_kernel_table(size_t index);
 // Whether this processor has what the table needs.
 bool thimble_kernels_are_supported(const thimble_kernels *table);
 

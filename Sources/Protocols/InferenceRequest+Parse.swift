@@ -1,0 +1,110 @@
+import Tensors
+
+extension InferenceRequest {
+  /// Parses a request's body.
+  ///
+  /// `headerContentLength` is the header `Inference-Header-Content-Length`: how many bytes of the body are JSON. Raw
+  /// tensors follow in the order of the inputs that have `binary_data_size`. Nil: all is JSON. 0: all is one raw tensor.
+  /// The ranges of the result are of `body`. Unknown members and parameters are ignored; a member given twice counts
+  /// the last time. Errors: what is malformed, missing or contradictory, all of status 400.
+  public init(parsing body: UnsafeRawBufferPointer, headerContentLength: Int? = nil) throws(ProtocolError) {
+    let headerBytes = headerContentLength ?? body.count
+    guard headerBytes >= 0, headerBytes <= body.count else {
+      throw .headerLengthInvalid(headerBytes: headerBytes, bodyBytes: body.count)
+    }
+    if headerContentLength == 0 {
+      rawInput = 0..<body.count
+      // There is no other way to ask for it, and who sends raw bytes can read them.
+      parameters.binaryDataOutput = true
+      return
+    }
+    var reader = JSONReader(UnsafeRawBufferPointer(rebasing: body[..<headerBytes]))
+    var pending: [PendingTensor]?
+    try reader.beginObject()
+    while let key = try reader.nextKey() {
+      switch key {
+      case "id": id = try reader.readString()
+      case "parameters": parameters = try InferenceParameters(&reader)
+      case "inputs": pending = try PendingTensor.list(&reader)
+      case "outputs": outputs = try InferenceRequest.outputs(&reader)
+      default: try reader.skipValue()
+      }
+    }
+    try reader.finish()
+    guard let pending else { throw .fieldMissing(field: "inputs", owner: "request") }
+    let ranges = try PendingTensor.binaryRanges(pending, after: headerBytes, bodyBytes: body.count)
+    inputs.reserveCapacity(pending.count)
+    for (entry, range) in zip(pending, ranges) {
+      let input = try entry.tensor(binary: range)
+      guard !inputs.contains(where: { $0.name == input.name }) else { throw .tensorDuplicated(tensor: input.name) }
+      inputs.append(input)
+    }
+  }
+
+  private static func outputs(_ reader: inout JSONReader) throws(ProtocolError) -> [InferenceOutputRequest] {
+    var outputs: [InferenceOutputRequest] = []
+    try reader.beginArray()
+    while try reader.nextElement() {
+      guard outputs.count < ProtocolLimits.tensorsMax else { throw .tooManyTensors(limit: ProtocolLimits.tensorsMax) }
+      outputs.append(try InferenceOutputRequest(&reader))
+    }
+    return outputs
+  }
+}
+
+extension InferenceParameters {
+  init(_ reader: inout JSONReader) throws(ProtocolError) {
+    try reader.beginObject()
+    while let key = try reader.nextKey() {
+      switch key {
+      case "priority": priority = try reader.readCount(of: key)
+      case "timeout": timeoutMicros = try reader.readCount(of: key)
+      case "binary_data_output": binaryDataOutput = try reader.readFlag(of: key)
+      default: try reader.skipValue()
+      }
+    }
+  }
+}
+
+extension InferenceOutputRequest {
+  init(_ reader: inout JSONReader) throws(ProtocolError) {
+    var name: String?
+    var binaryData: Bool?
+    var classificationCount = 0
+    try reader.beginObject()
+    while let key = try reader.nextKey() {
+      switch key {
+      case "name": name = try reader.readString()
+      case "parameters":
+        (binaryData, classificationCount) = (nil, 0)
+        try reader.beginObject()
+        while let parameter = try reader.nextKey() {
+          switch parameter {
+          case "binary_data": binaryData = try reader.readFlag(of: parameter)
+          case "classification": classificationCount = try reader.readCount(of: parameter)
+          default: try reader.skipValue()
+          }
+        }
+      default: try reader.skipValue()
+      }
+    }
+    guard let name else { throw .fieldMissing(field: "name", owner: "output") }
+    self.init(name: name, binaryData: binaryData, classificationCount: classificationCount)
+  }
+}
+
+extension JSONReader {
+  /// An integer of at least 0, the value of the member `field`.
+  mutating func readCount(of field: String) throws(ProtocolError) -> Int {
+    guard try peekKind() == .number, let value = Int(exactly: try readInteger()), value >= 0 else {
+      throw .fieldInvalid(field: field, expected: "an integer of at least 0")
+    }
+    return value
+  }
+
+  /// true or false, the value of the member `field`.
+  mutating func readFlag(of field: String) throws(ProtocolError) -> Bool {
+    guard try peekKind() == .bool else { throw .fieldInvalid(field: field, expected: "true or false") }
+    return try readBool()
+  }
+}

@@ -1,0 +1,49 @@
+import Tensors
+
+/// A request of the Open Inference Protocol. Tensor data stays in the body that was parsed; see `InferenceTensor`.
+public struct InferenceRequest: Equatable, Sendable {
+  public var id: String?
+  public var parameters = InferenceParameters()
+  public var inputs: [InferenceTensor] = []
+  /// The outputs asked for; empty: all.
+  public var outputs: [InferenceOutputRequest] = []
+  /// The body where it is one raw tensor without JSON: its name, type and shape are the model's. Give them with
+  /// `bindRawInput`.
+  public var rawInput: Range<Int>?
+
+  /// Gives the raw body the name, type and shape of the model's only input. Errors: the body has another size.
+  public mutating func bindRawInput(name: String, elementType: ElementType, shape: Shape) throws(ProtocolError) {
+    guard let rawInput else { return }
+    let input = InferenceTensor(name: name, elementType: elementType, shape: shape, payload: .binary(rawInput))
+    try input.checkSize()
+    inputs = [input]
+    self.rawInput = nil
+  }
+}
+
+/// What a request asks of the server besides the answer.
+public struct InferenceParameters: Equatable, Sendable {
+  /// 1 is the highest; 0 asks for the model's default.
+  public var priority = 0
+  /// How long the request may wait, in µs; 0 asks for the model's default.
+  public var timeoutMicros = 0
+  /// Whether outputs that say nothing themselves are answered as binary data.
+  public var binaryDataOutput = false
+
+  public init() {}
+}
+
+/// One output that a request asks for.
+public struct InferenceOutputRequest: Equatable, Sendable {
+  public let name: String
+  /// Whether to answer with binary data; nil: as `InferenceParameters.binaryDataOutput` says.
+  public let binaryData: Bool?
+  /// How many of the highest elements to answer as `value:index[:label]`; 0: the tensor itself.
+  public let classificationCount: Int
+
+  public init(name: String, binaryData: Bool? = nil, classificationCount: Int = 0) {
+    self.name = name
+    self.binaryData = binaryData
+    self.classificationCount = classificationCount
+  }
+}

@@ -1,0 +1,128 @@
+extension JSONReader {
+  /// Reads a number. Integers beyond 64 bits become doubles; `-0` does too, to keep its sign. Errors: magnitudes that
+  /// no double holds, over `ProtocolLimits.jsonNumberBytesMax` bytes.
+  public mutating func readNumber() throws(ProtocolError) -> JSONNumber {
+    _ = nextByte()
+    let number = try scanNumber()
+    if let integer = number.int64, integer != 0 || !number.isNegative { return .int(integer) }
+    return .double(try double(number))
+  }
+
+  /// Reads a number that must be integral and fit 64 bits; `3.0` is accepted.
+  public mutating func readInteger() throws(ProtocolError) -> Int64 {
+    _ = nextByte()
+    let start = offset
+    let number = try scanNumber()
+    if let integer = number.int64 { return integer }
+    guard let integer = Int64(integral: try double(number)) else { throw .json(.expectedInteger, offset: start) }
+    return integer
+  }
+
+  /// Reads a number as the nearest float. Errors: as `readNumber`, for the range of a float.
+  @inline(__always)
+  mutating func readFloat() throws(ProtocolError) -> Float {
+    let number = try scanNumber()
+    if let value = number.nearestFloat { return value }
+    return try float(number)
+  }
+
+  /// Checks a number and moves past it. Precondition: white space has been skipped.
+  @inline(__always)
+  mutating func scanNumber() throws(ProtocolError) -> ScannedNumber {
+    let start = offset
+    var position = offset
+    let isNegative = byte(at: position) == Byte.minus
+    if isNegative { position += 1 }
+
+    var significand: UInt64 = 0
+    var exponent = 0
+    var isExact = true
+    guard Byte.isDigit(byte(at: position)) else { throw numberFault(at: position, isFirst: position == start) }
+    if byte(at: position) == Byte.zero {
+      position += 1
+      guard !Byte.isDigit(byte(at: position)) else { throw .json(.number, offset: position) }
+    } else {
+      exponent = scanDigits(&position, &significand, &isExact).dropped
+    }
+
+    var isInteger = true
+    if byte(at: position) == Byte.dot {
+      isInteger = false
+      position += 1
+      let fraction = scanDigits(&position, &significand, &isExact)
+      guard fraction.count > 0 else { throw numberFault(at: position, isFirst: false) }
+      exponent += fraction.dropped - fraction.count
+    }
+    if byte(at: position) | 0x20 == UInt8(ascii: "e") {
+      isInteger = false
+      exponent += try scanExponent(&position)
+    }
+    offset = position
+    return ScannedNumber(
+      text: start..<position, isNegative: isNegative, significand: significand, exponent: exponent, isExact: isExact,
+      isInteger: isInteger)
+  }
+
+  /// Appends digits to the significand while it holds them: below 10^18 there is room for one more.
+  @inline(__always)
+  private func scanDigits(
+    _ position: inout Int, _ significand: inout UInt64, _ isExact: inout Bool
+  ) -> (count: Int, dropped: Int) {
+    let start = position
+    var dropped = 0
+    while true {
+      let digit = byte(at: position) &- Byte.zero
+      guard digit <= 9 else { return (position - start, dropped) }
+      if significand < 1_000_000_000_000_000_000 {
+        significand = significand &* 10 &+ UInt64(digit)
+      } else {
+        dropped += 1
+        if digit != 0 { isExact = false }
+      }
+      position += 1
+    }
+  }
+
+  private func scanExponent(_ position: inout Int) throws(ProtocolError) -> Int {
+    position += 1
+    let isNegative = byte(at: position) == Byte.minus
+    if isNegative || byte(at: position) == UInt8(ascii: "+") { position += 1 }
+    guard Byte.isDigit(byte(at: position)) else { throw numberFault(at: position, isFirst: false) }
+    var value = 0
+    while Byte.isDigit(byte(at: position)) {
+      // Saturates where every type has long overflowed or vanished.
+      value = min(value * 10 + Int(byte(at: position) - Byte.zero), 1_000_000)
+      position += 1
+    }
+    return isNegative ? -value : value
+  }
+
+  private func numberFault(at position: Int, isFirst: Bool) -> ProtocolError {
+    if position >= bytes.count { return .json(.truncated, offset: position) }
+    return .json(isFirst ? .expectedNumber : .number, offset: position)
+  }
+
+  /// The nearest double.
+  func double(_ number: ScannedNumber) throws(ProtocolError) -> Double {
+    if let value = number.exactDouble { return value }
+    guard let value = Double(try text(of: number)), value.isFinite else {
+      throw .json(.numberOutOfRange, offset: number.text.lowerBound)
+    }
+    return value
+  }
+
+  /// The nearest float, by the C library.
+  private func float(_ number: ScannedNumber) throws(ProtocolError) -> Float {
+    guard let value = Float(try text(of: number)), value.isFinite else {
+      throw .json(.numberOutOfRange, offset: number.text.lowerBound)
+    }
+    return value
+  }
+
+  private func text(of number: ScannedNumber) throws(ProtocolError) -> String {
+    guard number.text.count <= ProtocolLimits.jsonNumberBytesMax else {
+      throw .json(.numberTooLong, offset: number.text.lowerBound)
+    }
+    return bytes.string(number.text)
+  }
+}

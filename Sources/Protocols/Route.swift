@@ -1,0 +1,98 @@
+/// A model and, where the path names one, a version or label; the version's form is for the repository to judge.
+public struct ModelReference: Equatable, Sendable {
+  public let name: String
+  public let version: String?
+
+  public init(name: String, version: String? = nil) {
+    self.name = name
+    self.version = version
+  }
+}
+
+/// What a request's method and path ask for.
+///
+/// A HEAD is routed as the GET it mirrors; the server leaves the body out.
+public enum Route: Equatable, Sendable {
+  case live
+  case ready
+  case serverMetadata
+  case modelList
+  case modelMetadata(ModelReference)
+  case modelReady(ModelReference)
+  case modelConfiguration(ModelReference)
+  case infer(ModelReference)
+  /// Nil: of all models.
+  case statistics(ModelReference?)
+  case repositoryIndex
+  case repositoryLoad(model: String)
+  case repositoryUnload(model: String)
+  case metrics
+  case notFound
+  /// The path is known; `allow` is the value of the Allow header.
+  case methodNotAllowed(allow: String)
+
+  public init(method: HTTPMethod, path: [String]) {
+    let (route, needsPost) = Route.resource(path)
+    let isAllowed = needsPost ? method == .post : method == .get || method == .head
+    self = isAllowed || route == .notFound ? route : .methodNotAllowed(allow: needsPost ? "POST" : "GET, HEAD")
+  }
+
+  private static func resource(_ path: [String]) -> (route: Route, needsPost: Bool) {
+    if path == ["metrics"] { return (.metrics, false) }
+    guard path.first == "v2" else { return (.notFound, false) }
+    guard path.count > 1 else { return (.serverMetadata, false) }
+    let rest = path[2...]
+    switch path[1] {
+    case "health": return (health(rest), false)
+    case "models": return models(rest)
+    case "repository": return (repository(rest), true)
+    default: return (.notFound, false)
+    }
+  }
+
+  private static func health(_ path: ArraySlice<String>) -> Route {
+    guard path.count == 1 else { return .notFound }
+    switch path.first {
+    case "live": return .live
+    case "ready": return .ready
+    default: return .notFound
+    }
+  }
+
+  /// `[M[/versions/V][/verb]]`. The statistics of all models shadow a model named `stats`, as in Triton.
+  private static func models(_ path: ArraySlice<String>) -> (route: Route, needsPost: Bool) {
+    guard let name = path.first else { return (.modelList, false) }
+    guard !name.isEmpty else { return (.notFound, false) }
+    if name == "stats", path.count == 1 { return (.statistics(nil), false) }
+    var rest = path.dropFirst()
+    var version: String?
+    if rest.first == "versions" {
+      rest = rest.dropFirst()
+      guard let named = rest.first, !named.isEmpty else { return (.notFound, false) }
+      version = named
+      rest = rest.dropFirst()
+    }
+    let model = ModelReference(name: name, version: version)
+    guard rest.count <= 1 else { return (.notFound, false) }
+    switch rest.first {
+    case nil: return (.modelMetadata(model), false)
+    case "ready": return (.modelReady(model), false)
+    case "config": return (.modelConfiguration(model), false)
+    case "stats": return (.statistics(model), false)
+    case "infer": return (.infer(model), true)
+    default: return (.notFound, false)
+    }
+  }
+
+  /// `index` or `models/M/load` or `models/M/unload`.
+  private static func repository(_ path: ArraySlice<String>) -> Route {
+    let path = Array(path)
+    if path == ["index"] { return .repositoryIndex }
+    guard path.count == 3, path[0] == "models", !path[1].isEmpty else { return .notFound }
+    switch path[2] {
+    case "load": return .repositoryLoad(model: path[1])
+    case "unload": return .repositoryUnload(model: path[1])
+    default: return .notFound
+    }
+  }
+}

@@ -1,0 +1,115 @@
+import Memory
+import ModelFile
+
+/// Where everything a graph needs while it runs lies in one arena: decided from the graph alone, before anything is loaded.
+public struct Plan: Sendable {
+  public let threadCount: Int
+  /// Bytes of the arena: activations and scratch memory, then what stays the same between runs.
+  public let arenaByteCount: Int
+  /// Bytes of the part that activations share by lifetime.
+  public let activationByteCount: Int
+  /// Arena offset of each tensor; nil for constants and for tensors that are never used.
+  let tensorOffsets: [Int?]
+  /// Arena offset of each operator's scratch memory (all threads'), of the input whose channels a depthwise convolution
+  /// has repeated, and of its channel blocks.
+  let scratchOffsets: [Int?]
+  let repeatedInputOffsets: [Int?]
+  let channelBlockOffsets: [Int?]
+  /// One row of zero points for each value that stands for zero outside a picture.
+  let zeroRows: [ZeroRow]
+
+  struct ZeroRow: Sendable {
+    var value: UInt8
+    var byteCount: Int
+    var offset = 0
+  }
+
+  /// Kernels may read this far past a buffer's end (THIMBLE_SLACK_BYTES).
+  private static let slack = 64
+
+  public init(_ graph: Graph, threadCount: Int) {
+    let needs = graph.operators.map { OperatorNeeds($0.operation) }
+    var buffers = BufferTable()
+    let owners = BufferOwners(graph)
+    let tensorBuffers = owners.addBuffers(of: graph, to: &buffers)
+    let scratchBuffers = needs.enumerated().map { step, needs in
+      buffers.add(needs.scratchByteCountPerThread * threadCount, at: step)
+    }
+    let repeatedBuffers = needs.enumerated().map { step, needs in buffers.add(needs.repeatedInputByteCount, at: step) }
+
+    let (offsets, activationByteCount) = ActivationPlanner.place(buffers.buffers)
+    var end = activationByteCount
+    func takePersistent(_ byteCount: Int) -> Int {
+      let offset = end
+      end += (byteCount + Plan.slack + 63) / 64 * 64
+      return offset
+    }
+    channelBlockOffsets = needs.map { $0.channelBlockByteCount > 0 ? takePersistent($0.channelBlockByteCount) : nil }
+    zeroRows = Plan.zeroRows(needs).map {
+      ZeroRow(value: $0.value, byteCount: $0.byteCount, offset: takePersistent($0.byteCount))
+    }
+    tensorOffsets = tensorBuffers.map { $0.map { offsets[$0] } }
+    scratchOffsets = scratchBuffers.map { $0.map { offsets[$0] } }
+    repeatedInputOffsets = repeatedBuffers.map { $0.map { offsets[$0] } }
+    self.activationByteCount = activationByteCount
+    arenaByteCount = end
+    self.threadCount = threadCount
+  }
+
+  /// The longest row wanted of each value.
+  private static func zeroRows(_ needs: [OperatorNeeds]) -> [ZeroRow] {
+    var rows: [ZeroRow] = []
+    for need in needs {
+      guard let row = need.zeroRow, row.byteCount > 0 else { continue }
+      if let index = rows.firstIndex(where: { $0.value == row.value }) {
+        rows[index].byteCount = max(rows[index].byteCount, row.byteCount)
+      } else {
+        rows.append(row)
+      }
+    }
+    return rows
+  }
+
+  func zeroRowOffset(of value: UInt8) -> Int { zeroRows.first { $0.value == value }?.offset ?? 0 }
+
+  /// The buffers to be placed.
+  struct BufferTable {
+    private(set) var buffers: [ActivationPlanner.Buffer] = []
+
+    mutating func add(_ byteCount: Int, from first: Int, to last: Int) -> Int {
+      buffers.append(.init(byteCount: byteCount + Plan.slack, firstStep: first, lastStep: last))
+      return buffers.count - 1
+    }
+
+    /// A buffer for one step; nil for no bytes.
+    mutating func add(_ byteCount: Int, at step: Int) -> Int? {
+      byteCount > 0 ? add(byteCount, from: step, to: step) : nil
+    }
+  }
+}
+
+/// What one operator needs besides its tensors.
+private struct OperatorNeeds {
+  var scratchByteCountPerThread = 0
+  var repeatedInputByteCount = 0
+  var channelBlockByteCount = 0
+  var zeroRow: Plan.ZeroRow?
+
+  init(_ operation: Operation) {
+    switch operation {
+    case .convolution(let convolution):
+      scratchByteCountPerThread = ConvolutionStep.scratchByteCount(convolution)
+      channelBlockByteCount = ChannelBlocks.byteCount(convolution)
+      zeroRow = .init(value: convolution.inputZeroPoint, byteCount: ConvolutionStep.zeroRowByteCount(convolution))
+    case .depthwiseConvolution(let convolution):
+      let geometry = convolution.geometry
+      scratchByteCountPerThread = DepthwiseStep.scratchByteCount(convolution)
+      channelBlockByteCount = ChannelBlocks.byteCount(convolution)
+      zeroRow = .init(value: convolution.inputZeroPoint, byteCount: DepthwiseStep.zeroRowByteCount(convolution))
+      if geometry.outputChannels != geometry.inputChannels {
+        repeatedInputByteCount = geometry.batches * geometry.inputHeight * geometry.inputWidth * geometry.outputChannels
+      }
+    default: break
+    }
+  }
+}

@@ -1,0 +1,269 @@
+import CKernels
+import Memory
+import ModelFile
+
+/// A full convolution as a matrix product that reads its input in place.
+///
+/// The K axis is made of runs: bytes that lie next to each other in the input for one output pixel (a kernel row, see
+/// `Convolution.weights`). Moving to the next output pixel moves every run by the same stride, so the pixels of an output
+/// row whose windows lie inside the picture are one kernel call. Rows above and below the picture are runs of zero points.
+/// Windows that cross the left or right edge are first assembled, a few pixels at a time, in scratch memory.
+final class ConvolutionStep: Step {
+  private let kernel: @convention(c) (UnsafePointer<thimble_gemm_args>) -> Void
+  private let pixelBiasKernel: @convention(c) (UnsafePointer<thimble_pixel_bias_args>) -> Void
+  private let geometry: WindowGeometry
+  private let runs: Int
+  private let runBytes: Int
+  private let groups: Int
+  private let panelBytes: Int
+  private let input: TensorPlace
+  private let output: TensorPlace
+  private let segments: [WeightStore.Segment]
+  private let channels: ChannelBlocks
+  private let requantization: thimble_requantization
+  private let inputZeroPoint: UInt8
+  private let weightZeroPoint: Int32
+  private let isPointwise: Bool
+  /// Output columns whose windows lie inside the picture.
+  private let interior: Range<Int>
+  private let zeroRow: TensorPlace
+  private let scratch: ScratchPlace
+
+  /// Assembled pixels a kernel call, and pixels whose bias is computed at once.
+  private static let edgePixels = 8
+  private static let biasedPixels = 256
+
+  init(
+    _ convolution: Convolution, kernels: Kernels, input: TensorPlace, output: TensorPlace,
+    segments: [WeightStore.Segment], channels: ChannelBlocks, zeroRow: TensorPlace, scratch: ScratchPlace
+  ) {
+    kernel = kernels.table.pointee.gemm
+    pixelBiasKernel = kernels.table.pointee.pixel_bias
+    geometry = convolution.geometry
+    (runs, runBytes, groups) = convolution.packedRuns
+    panelBytes = convolution.panelByteCount
+    self.input = input
+    self.output = output
+    self.segments = segments
+    self.channels = channels
+    requantization = thimble_requantization(convolution)
+    inputZeroPoint = convolution.inputZeroPoint
+    weightZeroPoint = convolution.weightZeroPoint
+    isPointwise = convolution.isPointwise
+    interior = geometry.interiorColumns
+    self.zeroRow = zeroRow
+    self.scratch = scratch
+  }
+
+  /// Bytes of the longest run of zero points a kernel may read.
+  static func zeroRowByteCount(_ convolution: Convolution) -> Int {
+    let geometry = convolution.geometry
+    return convolution.isPointwise ? 0 : geometry.inputWidth * geometry.inputChannels + convolution.packedRuns.runBytes
+  }
+
+  /// Bytes of scratch memory a thread needs: run pointers, pixel biases, assembled windows.
+  static func scratchByteCount(_ convolution: Convolution) -> Int {
+    let (runs, _, groups) = convolution.packedRuns
+    return runs * 8 + biasedPixels * 4 + 64 + (convolution.isPointwise ? 0 : edgePixels * runs * groups * 4)
+  }
+
+  func run(_ context: borrowing StepContext, part: Int, of parts: Int) {
+    let rows = geometry.batches * geometry.outputHeight
+    let pixels = rows * geometry.outputWidth
+    let panels = (geometry.outputChannels + 15) / 16
+    // Pixels are shared out where there are enough of them, else output channels.
+    let sharesPixels = pixels >= parts * 48 && (isPointwise || rows >= parts) || panels < parts
+    let panelRange = sharesPixels ? 0..<panels : share(panels, part: part, of: parts)
+    var panel = 0
+    for segment in segments {
+      let count = segment.byteCount / panelBytes
+      let wanted = panelRange.clamped(to: panel..<panel + count)
+      if !wanted.isEmpty {
+        let weights = segment.base + (wanted.lowerBound - panel) * panelBytes
+        if isPointwise {
+          let range = sharesPixels ? share(pixels, unit: 6, part: part, of: parts) : 0..<pixels
+          runPointwise(context, part, pixels: range, panels: wanted, weights: weights)
+        } else {
+          let range = sharesPixels ? share(rows, part: part, of: parts) : 0..<rows
+          for row in range { runRow(context, part, row: row, panels: wanted, weights: weights) }
+        }
+      }
+      panel += count
+    }
+  }
+
+  private func runPointwise(
+    _ context: borrowing StepContext, _ part: Int, pixels: Range<Int>, panels: Range<Int>, weights: UnsafeRawPointer
+  ) {
+    guard !pixels.isEmpty else { return }
+    let runPointers = scratch.runPointers(context, part)
+    runPointers[0] = input.read(context) + pixels.lowerBound * geometry.inputChannels
+    callKernel(
+      context, part, runPointers, pixelStride: geometry.inputChannels, pixels: pixels.count,
+      firstPixel: pixels.lowerBound,
+      panels: panels, weights: weights)
+  }
+
+  /// Output row `row`, counted over all batches.
+  private func runRow(
+    _ context: borrowing StepContext, _ part: Int, row: Int, panels: Range<Int>, weights: UnsafeRawPointer
+  ) {
+    let width = geometry.outputWidth
+    runEdge(context, part, row: row, columns: 0..<interior.lowerBound, panels: panels, weights: weights)
+    if !interior.isEmpty {
+      let runPointers = scratch.runPointers(context, part)
+      let zeros = zeroRow.read(context)
+      let column = interior.lowerBound * geometry.strideWidth - geometry.paddingLeft
+      var run = 0
+      for ky in 0..<geometry.kernelHeight {
+        let source = inputRow(context, outputRow: row, ky: ky)
+        if runs == geometry.kernelHeight {
+          runPointers[run] = source.map { $0 + column * geometry.inputChannels } ?? zeros
+          run += 1
+        } else {
+          for kx in 0..<geometry.kernelWidth {
+            runPointers[run] =
+              source.map { $0 + (column + kx * geometry.dilationWidth) * geometry.inputChannels } ?? zeros
+            run += 1
+          }
+        }
+      }
+      callKernel(
+        context, part, runPointers, pixelStride: geometry.strideWidth * geometry.inputChannels, pixels: interior.count,
+        firstPixel: row * width + interior.lowerBound, panels: panels, weights: weights)
+    }
+    runEdge(context, part, row: row, columns: interior.upperBound..<width, panels: panels, weights: weights)
+  }
+
+  /// The input row under kernel row `ky` of an output row; nil where it lies outside the picture.
+  private func inputRow(_ context: borrowing StepContext, outputRow row: Int, ky: Int) -> UnsafePointer<UInt8>? {
+    let (batch, y) = row.quotientAndRemainder(dividingBy: geometry.outputHeight)
+    let inputY = y * geometry.strideHeight - geometry.paddingTop + ky * geometry.dilationHeight
+    guard inputY >= 0, inputY < geometry.inputHeight else { return nil }
+    return input.read(context) + (batch * geometry.inputHeight + inputY) * geometry.inputWidth * geometry.inputChannels
+  }
+
+  /// Pixels whose windows cross the left or right edge: their windows are assembled one after the other.
+  private func runEdge(
+    _ context: borrowing StepContext, _ part: Int, row: Int, columns: Range<Int>, panels: Range<Int>,
+    weights: UnsafeRawPointer
+  ) {
+    let windowBytes = runs * groups * 4
+    var column = columns.lowerBound
+    while column < columns.upperBound {
+      let count = min(Self.edgePixels, columns.upperBound - column)
+      let windows = scratch.windows(context, part)
+      for pixel in 0..<count {
+        assembleWindow(context, outputRow: row, column: column + pixel, into: windows + pixel * windowBytes)
+      }
+      let runPointers = scratch.runPointers(context, part)
+      for run in 0..<runs { runPointers[run] = UnsafePointer(windows) + run * groups * 4 }
+      callKernel(
+        context, part, runPointers, pixelStride: windowBytes, pixels: count,
+        firstPixel: row * geometry.outputWidth + column, panels: panels, weights: weights)
+      column += count
+    }
+  }
+
+  private func assembleWindow(
+    _ context: borrowing StepContext, outputRow row: Int, column: Int, into window: UnsafeMutablePointer<UInt8>
+  ) {
+    let channels = geometry.inputChannels
+    window.update(repeating: inputZeroPoint, count: runs * groups * 4)
+    let firstX = column * geometry.strideWidth - geometry.paddingLeft
+    for ky in 0..<geometry.kernelHeight {
+      guard let source = inputRow(context, outputRow: row, ky: ky) else { continue }
+      for kx in 0..<geometry.kernelWidth {
+        let x = firstX + kx * geometry.dilationWidth
+        guard x >= 0, x < geometry.inputWidth else { continue }
+        let place =
+          runs == geometry.kernelHeight
+          ? ky * groups * 4 + kx * channels : (ky * geometry.kernelWidth + kx) * groups * 4
+        (window + place).update(from: source + x * channels, count: channels)
+      }
+    }
+  }
+
+  private func callKernel(
+    _ context: borrowing StepContext, _ part: Int, _ runPointers: UnsafeMutablePointer<UnsafePointer<UInt8>?>,
+    pixelStride: Int, pixels: Int, firstPixel: Int, panels: Range<Int>, weights: UnsafeRawPointer
+  ) {
+    let firstChannel = panels.lowerBound * 16
+    let pointers = UnsafeRawPointer(runPointers).assumingMemoryBound(to: UnsafePointer<UInt8>.self)
+    var args = thimble_gemm_args(
+      runs: pointers, run_count: runs, groups: groups, pixel_stride: pixelStride, pixels: pixels,
+      weights: weights.assumingMemoryBound(to: Int8.self), panels: panels.count,
+      channels: channels.base + panels.lowerBound, pixel_bias: nil, requantization: requantization,
+      out: output.write(context) + firstPixel * geometry.outputChannels + firstChannel,
+      out_stride: geometry.outputChannels, out_channels: min(panels.count * 16, geometry.outputChannels - firstChannel))
+    if weightZeroPoint == 0 { return kernel(&args) }
+
+    let biases = scratch.pixelBiases(context, part)
+    var done = 0
+    while done < pixels {
+      let count = min(Self.biasedPixels, pixels - done)
+      var bias = thimble_pixel_bias_args(
+        runs: pointers, run_count: runs, run_bytes: runBytes, pixel_stride: pixelStride, pixels: count,
+        weight_zero_point: weightZeroPoint, out: biases)
+      pixelBiasKernel(&bias)
+      args.pixels = count
+      args.pixel_bias = UnsafePointer(biases)
+      kernel(&args)
+      args.out += count * geometry.outputChannels
+      for run in 0..<runs { runPointers[run]! += count * pixelStride }
+      done += count
+    }
+  }
+
+  /// A step's scratch memory: one area a thread, laid out as `scratchByteCount` says.
+  struct ScratchPlace {
+    let offset: Int
+    let byteCountPerThread: Int
+    let runs: Int
+
+    private func base(_ context: borrowing StepContext, _ part: Int) -> UnsafeMutableRawPointer {
+      context.arena + offset + part * byteCountPerThread
+    }
+
+    func runPointers(_ context: borrowing StepContext, _ part: Int) -> UnsafeMutablePointer<UnsafePointer<UInt8>?> {
+      base(context, part).assumingMemoryBound(to: UnsafePointer<UInt8>?.self)
+    }
+
+    func pixelBiases(_ context: borrowing StepContext, _ part: Int) -> UnsafeMutablePointer<Int32> {
+      (base(context, part) + runs * 8).assumingMemoryBound(to: Int32.self)
+    }
+
+    func windows(_ context: borrowing StepContext, _ part: Int) -> UnsafeMutablePointer<UInt8> {
+      (base(context, part) + runs * 8 + biasedPixels * 4).assumingMemoryBound(to: UInt8.self)
+    }
+  }
+}
+
+extension Convolution {
+  /// A 1×1 window over every pixel: the whole picture is one matrix.
+  var isPointwise: Bool {
+    let g = geometry
+    return g.kernelHeight == 1 && g.kernelWidth == 1 && g.strideHeight == 1 && g.strideWidth == 1
+      && g.paddingTop == 0 && g.paddingLeft == 0 && g.inputHeight == g.outputHeight && g.inputWidth == g.outputWidth
+  }
+}
+
+extension WindowGeometry {
+  /// Output columns whose windows lie between the left and the right edge of the picture.
+  var interiorColumns: Range<Int> {
+    let first = (paddingLeft + strideWidth - 1) / strideWidth
+    let reach = inputWidth - 1 - (kernelWidth - 1) * dilationWidth + paddingLeft
+    let end = reach < 0 ? 0 : reach / strideWidth + 1
+    let start = min(first, outputWidth)
+    return start..<max(start, min(end, outputWidth))
+  }
+}
+
+extension thimble_requantization {
+  init(_ convolution: Convolution) {
+    let shifts = convolution.channels.shift
+    self.init(
+      zero_point: Int32(convolution.outputZeroPoint), clamp_min: convolution.clampMin, clamp_max: convolution.clampMax,
+      is_bounded: convolution.channels.accumulatorMax < 1 << 30 && shifts.allSatisfy { (1...22).contains($0) })
+  }
+}

@@ -1,0 +1,126 @@
+import CSystem
+import Memory
+import System
+
+/// Work that all threads of a pool share.
+protocol Job: AnyObject {
+  /// Does one part's share; every thread must pass the same barriers.
+  func run(part: Int, of parts: Int, barrier: borrowing Barrier)
+}
+
+/// A fixed set of threads that run one job at a time, the caller being one of them; idle threads park.
+public final class ThreadPool: @unchecked Sendable {
+  public let threadCount: Int
+  private let generation = Futex()
+  private let sleepers = Futex()
+  private let barrier: Barrier
+  private var workers: [Thread] = []
+  private let stacks: MemoryBudget.Reservation
+  /// Written before a new generation is announced, read after.
+  private nonisolated(unsafe) var job: (any Job)?
+  private nonisolated(unsafe) var isStopping = false
+
+  /// Turns of waiting before a thread parks: some 20 µs. Longer costs power and other programs; shorter costs a wake-up
+  /// between the layers of one network.
+  static let spinCount = 400
+
+  public init(threadCount: Int, budget: MemoryBudget) throws(ThreadPoolError) {
+    precondition(threadCount >= 1)
+    self.threadCount = threadCount
+    let stacks: MemoryBudget.Reservation
+    do { stacks = try budget.reserve((threadCount - 1) * Thread.stackByteCount, for: .stacks) } catch {
+      throw .memory(error)
+    }
+    self.stacks = stacks
+    barrier = Barrier(count: threadCount)
+    for part in 1..<max(1, threadCount) {
+      do throws(SystemError) {
+        // Workers end before `stop` returns, so that the pool outlives them.
+        workers.append(try Thread { [unowned(unsafe) self] in self.work(part) })
+      } catch {
+        stop()
+        throw .system(error)
+      }
+    }
+  }
+
+  deinit { stop() }
+
+  private func stop() {
+    isStopping = true
+    generation.add(1)
+    generation.wakeAll()
+    for worker in workers { worker.join() }
+    workers = []
+  }
+
+  /// Runs the job on all threads; returns when every part is done. One caller at a time.
+  func run(_ job: any Job) {
+    if threadCount == 1 { return job.run(part: 0, of: 1, barrier: barrier) }
+    self.job = job
+    generation.add(1)
+    if sleepers.load() > 0 { generation.wakeAll() }
+    job.run(part: 0, of: threadCount, barrier: barrier)
+    barrier.wait()
+    self.job = nil
+  }
+
+  private func work(_ part: Int) {
+    var seen: UInt32 = 0
+    while true {
+      generation.waitForChange(from: seen, sleepers: sleepers, spinCount: ThreadPool.spinCount)
+      seen &+= 1
+      if isStopping { return }
+      job?.run(part: part, of: threadCount, barrier: barrier)
+      barrier.wait()
+    }
+  }
+}
+
+/// All threads wait here until the last one comes.
+struct Barrier: ~Copyable, Sendable {
+  private let count: UInt32
+  private let arrived = Futex()
+  private let phase = Futex()
+  private let sleepers = Futex()
+
+  init(count: Int) { self.count = UInt32(count) }
+
+  func wait() {
+    if count == 1 { return }
+    let current = phase.load()
+    if arrived.add(1) == count {
+      arrived.store(0)
+      phase.add(1)
+      if sleepers.load() > 0 { phase.wakeAll() }
+    } else {
+      phase.waitForChange(from: current, sleepers: sleepers, spinCount: ThreadPool.spinCount)
+    }
+  }
+}
+
+extension Futex {
+  /// Waits until the word is no longer `value`: first turning, then parked and counted in `sleepers`.
+  func waitForChange(from value: UInt32, sleepers: Futex, spinCount: Int) {
+    for _ in 0..<spinCount {
+      if load() != value { return }
+      thimble_spin_hint()
+    }
+    sleepers.add(1)
+    while load() == value { wait(while: value) }
+    sleepers.add(UInt32.max)
+  }
+}
+
+/// Why threads could not be started.
+public enum ThreadPoolError: Error, Sendable {
+  case memory(MemoryError)
+  case system(SystemError)
+
+  public var message: String {
+    switch self {
+    case .memory(let error): error.message
+    case .system(let error): error.message
+    }
+  }
+}

@@ -1,0 +1,63 @@
+import Importing
+import Memory
+import ModelFile
+import Protocols
+import System
+
+extension Command {
+  static let importModel = Command(
+    name: "import", positionals: "MODEL.tflite", summary: "convert a TensorFlow Lite model to a .thimble model",
+    details: """
+      Quantized networks: uint8, or int8 with scales per channel. Weights are packed for the kernels, cut into tiles and
+      compressed. The file appears whole or not at all.
+      """,
+    options: [
+      Option("output", "FILE", "where to write (also -o; default: the model's name with .thimble)"),
+      Option("batch", "N", "what a dynamic batch becomes (default 1)"),
+      Option("json", nil, "say the result as JSON"),
+    ],
+    run: runImport)
+
+  private static func runImport(_ arguments: Arguments) throws(CommandError) {
+    let path = try arguments.onlyPositional("model")
+    let output = arguments.text("output") ?? ModelOpening.baseName(path) + ".thimble"
+    let start = Clock.nowNanoseconds
+    let source = try ModelOpening.map(path)
+    guard ModelOpening.isTFLite(source.bytes) else {
+      throw .failure("\(path) is not a TensorFlow Lite model: its bytes 4 to 7 are not TFL3")
+    }
+    let model = try ModelOpening.importModel(
+      source.bytes, path: path, batch: try arguments.integer("batch", in: 1...4096))
+    let showsProgress = Console.errorIsTerminal && !arguments.has("json")
+    let summary: ModelFileWriter.Summary
+    do throws(ModelFileError) {
+      summary = try ModelFileWriter.write(model.graph, payloads: model.payloads, to: output) { done, total in
+        if showsProgress { Console.write("\rcompressing: \(done) of \(total)", to: 2) }
+      }
+    } catch {
+      throw .failure("\(output): \(error.message)")
+    }
+    if showsProgress { Console.write("\r\u{1b}[K", to: 2) }
+    let milliseconds = Double(Clock.nowNanoseconds - start) / 1e6
+    if arguments.has("json") {
+      var json = JSONWriter()
+      json.beginObject()
+      json.member("model", output)
+      json.member("operators", model.graph.operators.count)
+      json.member("source_bytes", source.byteCount)
+      json.member("bytes", summary.fileByteCount)
+      json.member("weight_bytes", summary.blobByteCount)
+      json.member("stored_weight_bytes", summary.storedBlobByteCount)
+      json.member("tiles", summary.tileCount)
+      json.member("raw_tiles", summary.rawTileCount)
+      json.endObject()
+      Console.line(String(decoding: json.bytes, as: UTF8.self))
+    } else {
+      let share = Console.fixed(100 * Double(summary.fileByteCount) / Double(source.byteCount), 1)
+      Console.line(
+        "\(output): \(model.graph.operators.count) operators, \(ByteCount.text(source.byteCount)) → "
+          + "\(ByteCount.text(summary.fileByteCount)) (\(share) %), \(summary.tileCount) tiles, "
+          + "\(summary.rawTileCount) of them raw; \(Console.fixed(milliseconds, 0)) ms")
+    }
+  }
+}

@@ -1,0 +1,109 @@
+import Memory
+import ModelFile
+import Protocols
+import Runtime
+import System
+import Tensors
+
+extension Command {
+  static let inspect = Command(
+    name: "inspect", positionals: "MODEL", summary: "show a model's inputs, outputs, operators and sizes", details: "",
+    options: [Option("json", nil, "say it as JSON")],
+    run: runInspect)
+
+  private static func runInspect(_ arguments: Arguments) throws(CommandError) {
+    let path = try arguments.onlyPositional("model")
+    let file = try ModelOpening.open(path, budget: MemoryBudget(limitByteCount: Process.physicalMemoryByteCount))
+    let plan = Plan(file.graph, threadCount: 1)
+    let needs = Session.needs(file, plan: plan)
+    if arguments.has("json") { printJSON(file, needs) } else { printText(file, needs) }
+  }
+
+  private static func printText(_ file: borrowing ModelFile, _ needs: Session.Needs) {
+    let graph = file.graph
+    Console.line("\(graph.name): \(ByteCount.text(file.byteCount)), \(graph.operators.count) operators")
+    for input in graph.inputs { Console.line("  input   \(describe(graph.tensors[input]))") }
+    for output in graph.outputs { Console.line("  output  \(describe(graph.tensors[output]))") }
+    Console.line(
+      "  memory  \(ByteCount.text(needs.loadedByteCount)): weights \(ByteCount.text(needs.weights.residentByteCount)) decoded"
+        + " and \(ByteCount.text(needs.weights.inPlaceByteCount)) in place, activations \(ByteCount.text(needs.arenaByteCount))"
+    )
+    Console.line("")
+    Console.line("     operator                 output              multiply-adds     weights      stored")
+    var total = 0
+    for (index, step) in graph.operators.enumerated() {
+      let work = step.operation.multiplyAdds
+      total += work
+      let blob = step.operation.weights.map { graph.blobs[$0] }
+      let stored = blob.map { $0.tiles.reduce(0) { $0 + $1.storedByteCount } }
+      Console.line(
+        left("\(index)", 4, alignsRight: true) + " " + left(step.name, 24) + " "
+          + left(graph.tensors[step.output].shape.description, 18)
+          + left(work > 0 ? "\(work)" : "", 15, alignsRight: true)
+          + left(blob.map { "\($0.byteCount)" } ?? "", 12, alignsRight: true)
+          + left(stored.map { "\($0)" } ?? "", 12, alignsRight: true))
+    }
+    Console.line("     \(Console.fixed(Double(total) / 1e6, 2)) million multiply-adds")
+  }
+
+  private static func describe(_ tensor: TensorInfo) -> String {
+    var text = "\(tensor.name) \(tensor.elementType.name) \(tensor.shape.description)"
+    if let quantization = tensor.quantization {
+      text += "  real = \(quantization.scale) · (stored − \(quantization.zeroPoint))"
+    }
+    return text
+  }
+
+  private static func left(_ text: String, _ width: Int, alignsRight: Bool = false) -> String {
+    let padding = String(repeating: " ", count: max(0, width - text.count))
+    return alignsRight ? padding + text : text + padding
+  }
+
+  private static func printJSON(_ file: borrowing ModelFile, _ needs: Session.Needs) {
+    let graph = file.graph
+    var json = JSONWriter()
+    func tensors(_ name: String, _ indices: [Int]) {
+      json.key(name)
+      json.beginArray()
+      for index in indices {
+        let tensor = graph.tensors[index]
+        json.beginObject()
+        json.member("name", tensor.name)
+        json.member("datatype", tensor.elementType.name)
+        json.member("shape", tensor.shape.dimensions)
+        if let quantization = tensor.quantization {
+          json.key("scale")
+          json.float(quantization.scale)
+          json.member("zero_point", Int(quantization.zeroPoint))
+        }
+        json.endObject()
+      }
+      json.endArray()
+    }
+    json.beginObject()
+    json.member("name", graph.name)
+    json.member("bytes", file.byteCount)
+    tensors("inputs", graph.inputs)
+    tensors("outputs", graph.outputs)
+    json.member("arena_bytes", needs.arenaByteCount)
+    json.member("resident_weight_bytes", needs.weights.residentByteCount)
+    json.member("in_place_weight_bytes", needs.weights.inPlaceByteCount)
+    json.member("loaded_bytes", needs.loadedByteCount)
+    json.key("operators")
+    json.beginArray()
+    for step in graph.operators {
+      json.beginObject()
+      json.member("name", step.name)
+      json.member("shape", graph.tensors[step.output].shape.dimensions)
+      json.member("multiply_adds", step.operation.multiplyAdds)
+      if let weights = step.operation.weights {
+        json.member("weight_bytes", graph.blobs[weights].byteCount)
+        json.member("stored_weight_bytes", graph.blobs[weights].tiles.reduce(0) { $0 + $1.storedByteCount })
+      }
+      json.endObject()
+    }
+    json.endArray()
+    json.endObject()
+    Console.line(String(decoding: json.bytes, as: UTF8.self))
+  }
+}

@@ -1,0 +1,35 @@
+import Memory
+import Runtime
+import System
+
+/// What every command that runs a model needs: the budget, the kernels, the threads; made from its options.
+struct Engine {
+  let budget: MemoryBudget
+  let kernels: Kernels
+  let pool: ThreadPool
+  private let program: ProgramReservation
+
+  static let options: [Option] = [
+    Option("threads", "N", "threads that compute (default: the processors this process may use)"),
+    Option("isa", "NAME", "kernels: portable, avx2, vnni, neon, dotprod, i8mm (default: the fastest that runs here)"),
+    Option("memory-budget", "SIZE", "most memory to use, everything counted: 64M, 1G (default: see README)"),
+  ]
+
+  init(_ arguments: Arguments) throws(CommandError) {
+    let budget = MemoryBudget(limitByteCount: try arguments.byteCount("memory-budget") ?? DefaultBudget.byteCount())
+    if let name = arguments.text("isa") {
+      guard let named = Kernels.named(name) else {
+        var names = ""
+        for kernels in Kernels.supported { names += (names.isEmpty ? "" : ", ") + kernels.name }
+        throw .usage("--isa \(name): this processor or this build has only \(names)")
+      }
+      kernels = named
+    } else {
+      kernels = Kernels.best
+    }
+    do { program = try ProgramReservation(budget: budget) } catch { throw .failure(error.message) }
+    let threads = try arguments.integer("threads", in: 1...64) ?? Thread.usableProcessorCount
+    do { pool = try ThreadPool(threadCount: threads, budget: budget) } catch { throw .failure(error.message) }
+    self.budget = budget
+  }
+}

@@ -1,0 +1,54 @@
+import Testing
+
+@testable import Protocols
+
+@Suite struct RouteTests {
+  func route(_ method: HTTPMethod, _ path: String) -> Route {
+    Route(method: method, path: path.split(separator: "/").map(String.init))
+  }
+
+  @Test(arguments: [
+    (HTTPMethod.get, "v2", Route.serverMetadata),
+    (.head, "v2", .serverMetadata),
+    (.get, "v2/health/live", .live),
+    (.get, "v2/health/ready", .ready),
+    (.get, "v2/models", .modelList),
+    (.get, "v2/models/stats", .statistics(nil)),
+    (.get, "v2/models/m", .modelMetadata(ModelReference(name: "m"))),
+    (.get, "v2/models/m/versions/3", .modelMetadata(ModelReference(name: "m", version: "3"))),
+    (.get, "v2/models/m/ready", .modelReady(ModelReference(name: "m"))),
+    (.get, "v2/models/m/versions/canary/ready", .modelReady(ModelReference(name: "m", version: "canary"))),
+    (.get, "v2/models/m/config", .modelConfiguration(ModelReference(name: "m"))),
+    (.get, "v2/models/m/stats", .statistics(ModelReference(name: "m"))),
+    (.post, "v2/models/m/infer", .infer(ModelReference(name: "m"))),
+    (.post, "v2/models/m/versions/1/infer", .infer(ModelReference(name: "m", version: "1"))),
+    (.post, "v2/repository/index", .repositoryIndex),
+    (.post, "v2/repository/models/m/load", .repositoryLoad(model: "m")),
+    (.post, "v2/repository/models/m/unload", .repositoryUnload(model: "m")),
+    (.get, "metrics", .metrics),
+    (.get, "v2/models/m/infer", .methodNotAllowed(allow: "POST")),
+    (.post, "v2", .methodNotAllowed(allow: "GET, HEAD")),
+    (.other, "v2/repository/index", .methodNotAllowed(allow: "POST")),
+    (.get, "", .notFound),
+    (.get, "v1", .notFound),
+    (.post, "v2/x", .notFound),
+    (.get, "v2/health", .notFound),
+    (.get, "v2/health/live/x", .notFound),
+    (.get, "v2/models/m/versions", .notFound),
+    (.get, "v2/models/m/x", .notFound),
+    (.get, "v2/models/m/ready/x", .notFound),
+    (.post, "v2/repository", .notFound),
+    (.post, "v2/repository/models/m", .notFound),
+    (.post, "v2/repository/models/m/x", .notFound),
+    (.get, "metrics/x", .notFound),
+  ])
+  func finds(_ method: HTTPMethod, _ path: String, _ expected: Route) {
+    #expect(route(method, path) == expected)
+  }
+
+  @Test func takesNoEmptyNames() {
+    #expect(Route(method: .get, path: ["v2", "models", ""]) == .notFound)
+    #expect(Route(method: .get, path: ["v2", "models", "m", "versions", ""]) == .notFound)
+    #expect(Route(method: .post, path: ["v2", "repository", "models", "", "load"]) == .notFound)
+  }
+}
