@@ -202,7 +202,7 @@ def fully_connected():
                 ("plain", (1, 37), 10, False, True, NONE, 0), ("rows", (5, 16), 17, False, True, RELU, 0),
                 ("keep", (2, 3, 8), 5, True, True, RELU6, 0), ("flatten", (2, 2, 3, 4), 6, False, True, NONE, 0),
                 ("no_bias", (3, 7), 4, False, False, RELU1, 0), ("asymmetric", (2, 13), 20, False, True, NONE, -11),
-                ("one_unit", (1, 33), 1, False, True, NONE, 0)]:
+                ("one_unit", (1, 33), 1, False, True, NONE, 0), ("many", (60, 9), 33, False, True, NONE, 0)]:
                 if per_channel and wz:
                     continue
                 def build(net):

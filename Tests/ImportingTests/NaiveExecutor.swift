@@ -122,7 +122,8 @@ struct NaiveExecutor {
   ) {
     let g = c.geometry
     let requantization = thimble_requantization(
-      zero_point: Int32(c.outputZeroPoint), clamp_min: c.clampMin, clamp_max: c.clampMax, is_bounded: false)
+      zero_point: Int32(c.outputZeroPoint), clamp_min: c.clampMin, clamp_max: c.clampMax, is_bounded: false,
+      rounds_once: c.roundsOnce)
     let weights = model.payloads[c.weights]
     var pixelBias = [Int32](repeating: 0, count: g.outputWidth)
     padded.withUnsafeBufferPointer { source in
