@@ -122,7 +122,7 @@ extension GraphBuilder {
   private func fillByte(_ node: TFLiteOperator, _ position: Int, type: ElementType) throws(ImportError) -> UInt8 {
     let operand = try input(node, position)
     guard operand.type == type else { throw fail(node, .elementType(tensor: operand.name, type: operand.type)) }
-    guard model.tensors[operand.tensor].data != nil else { throw fail(node, .notConstant(tensor: operand.name)) }
+    try requireConstant(node, operand)
     let bytes = try constantBytes(operand)
     guard operand.shape.elementCount == 1, bytes.allSatisfy({ $0 == bytes[0] }) else {
       throw fail(node, .option("a padding value whose bytes differ, of bytes", bytes.count))
