@@ -46,7 +46,7 @@ THIMBLE_AVX512_INLINE void load_chunk(chunk *c, const thimble_depthwise_args *ar
         channels[0]->multiplier + 4 * v, channels[1]->multiplier + 4 * v, channels[2]->multiplier + 4 * v, channels[3]->multiplier + 4 * v);
     __m512i shift = gather_lanes(
         channels[0]->shift + 4 * v, channels[1]->shift + 4 * v, channels[2]->shift + 4 * v, channels[3]->shift + 4 * v);
-    c->requantizers[v] = make_requantizer(multiplier, shift, rq->zero_point, is_relu(rq));
+    c->requantizers[v] = make_requantizer(multiplier, shift, rq, is_floor(rq));
   }
 }
 
@@ -63,7 +63,7 @@ THIMBLE_AVX512_INLINE void interleave(const uint8_t *const *taps, ptrdiff_t offs
 
 // `count` chunks of 64 bytes, `stride` apart in the input and `out_stride` in the output.
 THIMBLE_AVX512_INLINE void run_chunks(
-    const size_t GROUPS, const bool IS_RELU, const bool IS_ASYMMETRIC, const thimble_depthwise_args *args, const chunk *c,
+    const size_t GROUPS, const bool IS_FLOOR, const bool IS_ASYMMETRIC, const thimble_depthwise_args *args, const chunk *c,
     const uint8_t *const *taps, ptrdiff_t offset, ptrdiff_t stride, uint8_t *out, ptrdiff_t out_stride, size_t count, __mmask64 mask) {
   // The last group counts only the taps it has.
   const int32_t last_ones = (int32_t)(0x01010101u >> 8 * (GROUPS * 4 - args->tap_count));
@@ -82,7 +82,7 @@ THIMBLE_AVX512_INLINE void run_chunks(
     }
     if (IS_ASYMMETRIC)
       for (int v = 0; v < 4; v++) acc[v] = _mm512_sub_epi32(acc[v], _mm512_mullo_epi32(sum[v], zero_point));
-    for (int v = 0; v < 4; v++) acc[v] = requantize(acc[v], c->requantizers[v], IS_RELU);
+    for (int v = 0; v < 4; v++) acc[v] = requantize(acc[v], c->requantizers[v], IS_FLOOR);
     __m512i bytes = pack_bytes(acc[0], acc[1], acc[2], acc[3]);
     _mm512_mask_storeu_epi8(out, mask, clamp_bytes(bytes, &args->requantization));
   }
@@ -92,10 +92,10 @@ THIMBLE_AVX512_INLINE void run_chunks(
   THIMBLE_AVX512 static void run_##NAME(                                                                                         \
       const thimble_depthwise_args *args, const chunk *c, const uint8_t *const *taps, ptrdiff_t offset, ptrdiff_t stride,        \
       uint8_t *out, ptrdiff_t out_stride, size_t count, __mmask64 mask) {                                                        \
-    bool relu = is_relu(&args->requantization), asymmetric = args->weight_zero_point != 0;                                       \
-    if (relu && !asymmetric)                                                                                                     \
+    bool floor = is_floor(&args->requantization), asymmetric = args->weight_zero_point != 0;                                       \
+    if (floor && !asymmetric)                                                                                                     \
       run_chunks(GROUPS, true, false, args, c, taps, offset, stride, out, out_stride, count, mask);                              \
-    else if (relu)                                                                                                               \
+    else if (floor)                                                                                                               \
       run_chunks(GROUPS, true, true, args, c, taps, offset, stride, out, out_stride, count, mask);                               \
     else if (!asymmetric)                                                                                                        \
       run_chunks(GROUPS, false, false, args, c, taps, offset, stride, out, out_stride, count, mask);                             \

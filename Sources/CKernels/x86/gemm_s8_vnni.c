@@ -23,7 +23,8 @@ THIMBLE_AVX512_INLINE __m512i requantize_scalar(__m512i acc, const thimble_chann
   int32_t values[16];
   _mm512_storeu_si512(values, acc);
   for (int n = 0; n < 16; n++) {
-    int32_t value = thimble_requantize(values[n], channels->multiplier[n], channels->shift[n]);
+    int32_t value = rq->rounds_once ? thimble_requantize_once(values[n], channels->multiplier[n], channels->shift[n])
+                                    : thimble_requantize(values[n], channels->multiplier[n], channels->shift[n]);
     values[n] = thimble_clamp((int32_t)((uint32_t)value + (uint32_t)rq->zero_point), 0, 255);
   }
   return _mm512_loadu_si512(values);
@@ -78,11 +79,11 @@ THIMBLE_AVX512_INLINE void tile(const size_t MR, const size_t NR, const thimble_
 #pragma clang loop unroll(full)
       for (size_t i = 0; i < MR; i++) acc[i][j] = requantize_scalar(acc[i][j], channels + j, rq);
     }
-  } else if (is_relu(rq)) {
+  } else if (is_floor(rq)) {
 #pragma clang loop unroll(full)
     for (size_t j = 0; j < NR; j++) {
       requantizer r = make_requantizer(
-          _mm512_loadu_si512(channels[j].multiplier), _mm512_loadu_si512(channels[j].shift), rq->zero_point, true);
+          _mm512_loadu_si512(channels[j].multiplier), _mm512_loadu_si512(channels[j].shift), rq, true);
 #pragma clang loop unroll(full)
       for (size_t i = 0; i < MR; i++) acc[i][j] = requantize(acc[i][j], r, true);
     }
@@ -90,7 +91,7 @@ THIMBLE_AVX512_INLINE void tile(const size_t MR, const size_t NR, const thimble_
 #pragma clang loop unroll(full)
     for (size_t j = 0; j < NR; j++) {
       requantizer r = make_requantizer(
-          _mm512_loadu_si512(channels[j].multiplier), _mm512_loadu_si512(channels[j].shift), rq->zero_point, false);
+          _mm512_loadu_si512(channels[j].multiplier), _mm512_loadu_si512(channels[j].shift), rq, false);
 #pragma clang loop unroll(full)
       for (size_t i = 0; i < MR; i++) acc[i][j] = requantize(acc[i][j], r, false);
     }

@@ -20,26 +20,28 @@ typedef struct {
   __m512i shift;
 } requantizer;
 
-// General form: high dword of 2·acc·q + 2³¹ + 2^(31+e) + zp·2^(32+e), less one where acc < 0, shifted right by e.
-// ReLU form, where everything below the zero point is clamped and the tie cannot show:
-// high dword of acc·q + 2³⁰ + 2^(30+e) + zp·2^(31+e), shifted right by e − 1.
-THIMBLE_AVX512_INLINE requantizer make_requantizer(__m512i multiplier, __m512i shift, int32_t zero_point, bool is_relu) {
+// Two shapes of the same sum, e the shift:
+// - symmetric: high dword of 2·acc·q + 2³¹ + 2^(31+e) + zp·2^(32+e), less one where acc < 0, shifted right by e;
+// - floor: high dword of acc·q + n + 2^(30+e) + zp·2^(31+e), shifted right by e − 1. With n = 0 it is the single rounding.
+//   With n = 2³⁰ it is the double rounding where everything below the zero point is clamped: the tie cannot show.
+THIMBLE_AVX512_INLINE requantizer make_requantizer(__m512i multiplier, __m512i shift, const thimble_requantization *rq, bool is_floor) {
+  const int bit = is_floor ? 30 : 31;
   const __m512i odd_lanes = _mm512_srli_epi64(shift, 32);
   const __m512i even_lanes = _mm512_and_si512(shift, _mm512_set1_epi64(0xffffffff));
-  const __m512i unit = _mm512_set1_epi64(((int64_t)2 * zero_point + 1) << (is_relu ? 30 : 31));
-  const __m512i half = _mm512_set1_epi64((int64_t)1 << (is_relu ? 30 : 31));
+  const __m512i unit = _mm512_set1_epi64(((int64_t)2 * rq->zero_point + 1) << bit);
+  const __m512i nudge = _mm512_set1_epi64(rq->rounds_once ? 0 : (int64_t)1 << bit);
   requantizer r;
   r.even_multiplier = multiplier;
   r.odd_multiplier = _mm512_srli_epi64(multiplier, 32);
-  r.even_addend = _mm512_add_epi64(_mm512_sllv_epi64(unit, even_lanes), half);
-  r.odd_addend = _mm512_add_epi64(_mm512_sllv_epi64(unit, odd_lanes), half);
-  r.shift = is_relu ? _mm512_sub_epi32(shift, _mm512_set1_epi32(1)) : shift;
+  r.even_addend = _mm512_add_epi64(_mm512_sllv_epi64(unit, even_lanes), nudge);
+  r.odd_addend = _mm512_add_epi64(_mm512_sllv_epi64(unit, odd_lanes), nudge);
+  r.shift = is_floor ? _mm512_sub_epi32(shift, _mm512_set1_epi32(1)) : shift;
   return r;
 }
 
-THIMBLE_AVX512_INLINE __m512i requantize(__m512i acc, requantizer r, bool is_relu) {
+THIMBLE_AVX512_INLINE __m512i requantize(__m512i acc, requantizer r, bool is_floor) {
   __m512i sign = _mm512_setzero_si512();
-  if (!is_relu) {
+  if (!is_floor) {
     sign = _mm512_srai_epi32(acc, 31);
     acc = _mm512_add_epi32(acc, acc);
   }
@@ -47,7 +49,7 @@ THIMBLE_AVX512_INLINE __m512i requantize(__m512i acc, requantizer r, bool is_rel
   __m512i even_product = _mm512_add_epi64(_mm512_mul_epi32(acc, r.even_multiplier), r.even_addend);
   __m512i odd_product = _mm512_add_epi64(_mm512_mul_epi32(odd, r.odd_multiplier), r.odd_addend);
   __m512i high = _mm512_mask_shuffle_epi32(odd_product, 0x5555, even_product, 0xF5);
-  if (!is_relu) high = _mm512_add_epi32(high, sign);
+  if (!is_floor) high = _mm512_add_epi32(high, sign);
   return _mm512_srav_epi32(high, r.shift);
 }
 
@@ -68,6 +70,6 @@ THIMBLE_AVX512_INLINE __m512i clamp_bytes(__m512i x, const thimble_requantizatio
 
 THIMBLE_AVX512_INLINE __mmask64 first_bytes(size_t count) { return count >= 64 ? ~0ull : (1ull << count) - 1; }
 
-// Whether the ReLU form is exact: nothing below the zero point survives the clamp.
-static inline bool is_relu(const thimble_requantization *rq) { return rq->clamp_min >= rq->zero_point; }
+// Whether the floor shape is exact.
+static inline bool is_floor(const thimble_requantization *rq) { return rq->rounds_once || rq->clamp_min >= rq->zero_point; }
 #endif
