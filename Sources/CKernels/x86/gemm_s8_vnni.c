@@ -18,16 +18,20 @@ static const size_t tile_pixels[PANELS_MAX + 1] = {0, 12, 12, 8, 6};
 // Weights that stay in the first-level cache: then pixels are the outer loop, else panels.
 enum { RESIDENT_WEIGHT_BYTES = 20000 };
 
-// For requantizations that the vector forms do not cover.
-THIMBLE_AVX512_INLINE __m512i requantize_scalar(__m512i acc, const thimble_channels16 *channels, const thimble_requantization *rq) {
-  int32_t values[16];
-  _mm512_storeu_si512(values, acc);
-  for (int n = 0; n < 16; n++) {
-    int32_t value = rq->rounds_once ? thimble_requantize_once(values[n], channels->multiplier[n], channels->shift[n])
-                                    : thimble_requantize(values[n], channels->multiplier[n], channels->shift[n]);
-    values[n] = thimble_clamp((int32_t)((uint32_t)value + (uint32_t)rq->zero_point), 0, 255);
+// Finishes a tile whose requantization the vector forms do not cover. acc: [pixels][panels][16].
+__attribute__((noinline)) static void finish_scalar(
+    const thimble_gemm_args *args, const int32_t *acc, size_t pixels, size_t panels, size_t pixel, size_t panel) {
+  const thimble_requantization *rq = &args->requantization;
+  for (size_t i = 0; i < pixels; i++) {
+    uint8_t *out = args->out + (ptrdiff_t)(pixel + i) * args->out_stride;
+    for (size_t n = panel * 16; n < (panel + panels) * 16 && n < args->out_channels; n++) {
+      const thimble_channels16 *channels = args->channels + n / 16;
+      int32_t multiplier = channels->multiplier[n % 16], shift = channels->shift[n % 16];
+      int32_t sum = acc[(i * panels - panel) * 16 + n];
+      int32_t value = rq->rounds_once ? thimble_requantize_once(sum, multiplier, shift) : thimble_requantize(sum, multiplier, shift);
+      out[n] = (uint8_t)thimble_clamp((int32_t)((uint32_t)value + (uint32_t)rq->zero_point), rq->clamp_min, rq->clamp_max);
+    }
   }
-  return _mm512_loadu_si512(values);
 }
 
 THIMBLE_AVX512_INLINE void tile(const size_t MR, const size_t NR, const thimble_gemm_args *args, size_t pixel, size_t panel) {
@@ -74,12 +78,16 @@ THIMBLE_AVX512_INLINE void tile(const size_t MR, const size_t NR, const thimble_
 
   const thimble_requantization *rq = &args->requantization;
   if (!rq->is_bounded) {
+    int32_t sums[PIXELS_MAX * PANELS_MAX * 16];
 #pragma clang loop unroll(full)
-    for (size_t j = 0; j < NR; j++) {
+    for (size_t i = 0; i < MR; i++) {
 #pragma clang loop unroll(full)
-      for (size_t i = 0; i < MR; i++) acc[i][j] = requantize_scalar(acc[i][j], channels + j, rq);
+      for (size_t j = 0; j < NR; j++) _mm512_storeu_si512(sums + (i * NR + j) * 16, acc[i][j]);
     }
-  } else if (is_floor(rq)) {
+    finish_scalar(args, sums, MR, NR, pixel, panel);
+    return;
+  }
+  if (is_floor(rq)) {
 #pragma clang loop unroll(full)
     for (size_t j = 0; j < NR; j++) {
       requantizer r = make_requantizer(
