@@ -2,6 +2,7 @@ import Memory
 import Protocols
 import Runtime
 import System
+import Tensors
 
 extension Command {
   static let bench = Command(
