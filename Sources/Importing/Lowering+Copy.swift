@@ -116,6 +116,9 @@ extension GraphBuilder {
     let region = Copy.Region(destinationOffset: offset, elementBytes: bytes, axes: axes)
     let copy = Copy(fill: dimensions == input.shape.dimensions ? nil : fill, regions: [region])
     try emit(node, .copy(copy), inputs: [try value(of: input)], output: output, shape: Shape(dimensions))
+    if input.shape.rank == 4, input.type.isQuantizedByte, amounts[0] + amounts[1] + amounts[6] + amounts[7] == 0 {
+      margins[values[output.tensor]!] = Margin(source: input, fill: fill, top: amounts[2], left: amounts[4])
+    }
   }
 
   /// The byte that a constant scalar consists of, in the unsigned domain.

@@ -108,8 +108,27 @@ extension GraphBuilder {
     return try constantBytes(operand)
   }
 
+  /// A convolution that alone reads what a PAD wrote makes the margin itself, where that is its own padding: the same
+  /// bytes without the copy.
+  private mutating func takingMargin(_ given: ConvolutionParts) -> ConvolutionParts {
+    guard let padded = values[given.input.tensor], let margin = margins[padded],
+      Int32(margin.fill) == given.input.zeroPoint, readerCounts[given.input.tensor] == 1,
+      let step = graph.operators.lastIndex(where: { $0.output == padded })
+    else { return given }
+    var parts = given
+    graph.operators.remove(at: step)
+    parts.input.tensor = margin.source.tensor
+    parts.input.shape = margin.source.shape
+    parts.geometry.inputHeight = margin.source.shape[1]
+    parts.geometry.inputWidth = margin.source.shape[2]
+    parts.geometry.paddingTop += margin.top
+    parts.geometry.paddingLeft += margin.left
+    return parts
+  }
+
   /// Packs the weights, folds zero points into the bias and appends the operator.
-  mutating func emitConvolution(_ parts: ConvolutionParts, shape: Shape) throws(ImportError) {
+  mutating func emitConvolution(_ given: ConvolutionParts, shape: Shape) throws(ImportError) {
+    let parts = given.isFullyConnected ? given : takingMargin(given)
     let geometry = parts.geometry
     let zeroPoint = try weightZeroPoint(parts)
     let scales = try scales(parts)

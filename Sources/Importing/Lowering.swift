@@ -27,6 +27,7 @@ public func importTFLite(
   try builder.addInputs(batch: batch)
   for node in builder.model.operators { try builder.lower(node) }
   try builder.addOutputs()
+  builder.removeUnusedTensors()
   do {
     try builder.graph.validate()
   } catch {

@@ -144,7 +144,7 @@ public struct FixedPointFactor: Sendable, Equatable {
 }
 
 /// Element-wise arithmetic of two byte tensors, TFLite's fixed point:
-/// add: out = F(F₁((a − za) · 2²⁰) + F₂((b − zb) · 2²⁰)) + zo; subtract: the same with F₂'s multiplier negated;
+/// add: out = F(F₁((a − za) · 2²⁰) + F₂((b − zb) · 2²⁰)) + zo; subtract: out = F(F₁(…) − F₂(…)) + zo;
 /// multiply: out = F((a − za) · (b − zb)) + zo. Then clamped.
 public struct Arithmetic: Sendable {
   public enum Kind: UInt8, Sendable {

@@ -39,13 +39,7 @@ import Testing
     let golden = Self.shared + "/golden/"
     let model = Self.shared + "/models/" + name[..<name.lastIndex(of: ".")!] + ".tflite"
     let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: model)))
-    let clock = ContinuousClock()
-    var imported: ImportedModel?
-    let time = try clock.measure {
-      imported = try importModel(bytes)
-    }
-    print(name, "imported in", time)
-    var executor = NaiveExecutor(imported!)
+    var executor = NaiveExecutor(try importModel(bytes))
     let input = [UInt8](try Data(contentsOf: URL(fileURLWithPath: golden + name + ".in0.bin")))
     let expected = [UInt8](try Data(contentsOf: URL(fileURLWithPath: golden + name + ".out0.bin")))
     let output = executor.run([input])[0]
