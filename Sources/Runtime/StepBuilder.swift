@@ -1,5 +1,7 @@
+import CKernels
 import Memory
 import ModelFile
+import Tensors
 
 /// Turns a validated graph's operators into steps whose places and kernels are resolved.
 struct StepBuilder {
