@@ -40,9 +40,14 @@ var targets: [Target] = [
   module("Memory", ["System", "ModelFile"]),
   module("Runtime", ["Tensors", "System", "ModelFile", "Memory", "CKernels", "CSystem"]),
   module("Protocols", ["Tensors"]),
+  module("Serving", ["Tensors", "System", "ModelFile", "Memory", "Runtime", "Protocols"]),
+  module("ThimbleClient", ["Tensors", "System", "Protocols"]),
   .executableTarget(
     name: "thimble",
-    dependencies: ["CSystem", "Tensors", "System", "ModelFile", "Importing", "Memory", "Runtime", "Protocols"],
+    dependencies: [
+      "CSystem", "Tensors", "System", "ModelFile", "Importing", "Memory", "Runtime", "Protocols", "Serving",
+      "ThimbleClient",
+    ],
     swiftSettings: swift),
 ]
 targets += tests("ImportingTests", ["Importing", "CKernels"])
