@@ -52,5 +52,10 @@ var targets: [Target] = [
 ]
 targets += tests("ImportingTests", ["Importing", "CKernels"])
 targets += tests("ProtocolsTests", ["Protocols", "Tensors"])
+targets += tests(
+  "ServingTests",
+  ["Serving", "ThimbleClient", "Importing", "ModelFile", "Memory", "Runtime", "Protocols", "System", "Tensors"])
+targets += tests(
+  "ThimbleClientTests", ["ThimbleClient", "Protocols", "System", "Tensors"])
 
 let package = Package(name: "thimble", targets: targets)

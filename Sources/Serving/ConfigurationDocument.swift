@@ -1,5 +1,6 @@
 import Protocols
 import Runtime
+import Tensors
 
 /// `GET /v2/models/M/config`, with the names of Triton's ModelConfig.
 struct ConfigurationDocument: JSONWritable {

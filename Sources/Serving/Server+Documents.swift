@@ -1,4 +1,5 @@
 import Protocols
+import Runtime
 import Tensors
 
 extension Server {

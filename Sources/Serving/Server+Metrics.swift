@@ -5,6 +5,8 @@ import System
 extension Server {
   /// `GET /metrics`: Triton's names for what Triton counts too, `thimble_*` for the rest.
   func metricsPage() -> [UInt8] {
+    // A model that has not been asked yet has counters too.
+    for model in repository.loadedModels { _ = metrics(of: model) }
     var writer = MetricsWriter()
     writeCounters(&writer)
     writeDurations(&writer)

@@ -2,6 +2,7 @@ import Memory
 import ModelFile
 import Protocols
 import System
+import Tensors
 
 extension ServingError {
   /// What is wrong and what to do about it.

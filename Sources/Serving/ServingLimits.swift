@@ -1,4 +1,5 @@
 import Protocols
+import System
 
 /// Every limit of the daemon. What a client or a repository may ask for is bounded here, and nowhere else.
 public struct ServingLimits: Sendable {
@@ -63,6 +64,6 @@ public struct ServingLimits: Sendable {
 
   // MARK: The worker
 
-  /// Loading a model parses and plans on this stack.
-  static let workerStackBytes = 256 << 10
+  /// Running kernels takes what a thread of the pool has; loading parses and plans on top of that.
+  static let workerStackBytes = Thread.stackByteCount + (128 << 10)
 }

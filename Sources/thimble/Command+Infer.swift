@@ -30,14 +30,15 @@ extension Command {
     let classes = try arguments.integer("classes", in: 1...65536)
     let metadata = try asking { () throws(ClientError) in try client.modelMetadata(model, version: version) }
     let inputs = try readInputs(arguments, metadata)
-    let start = Clock.nowNanoseconds
-    let result = try asking { () throws(ClientError) -> ClientResult in
+    let outputs = try asking { () throws(ClientError) -> [InferenceOutputRequest] in
       var count = classes ?? 0
       if classes == nil, directory == nil, try !client.labels(model, version: version).isEmpty { count = 5 }
-      let outputs =
-        directory == nil && count > 0
-        ? metadata.outputs.map { InferenceOutputRequest(name: $0.name, classificationCount: count) } : []
-      return try client.infer(model, version: version, inputs: inputs, outputs: outputs, timeoutMicros: timeout * 1000)
+      guard directory == nil, count > 0 else { return [] }
+      return metadata.outputs.map { InferenceOutputRequest(name: $0.name, classificationCount: count) }
+    }
+    let start = Clock.nowNanoseconds
+    let result = try asking { () throws(ClientError) in
+      try client.infer(model, version: version, inputs: inputs, outputs: outputs, timeoutMicros: timeout * 1000)
     }
     let elapsed = Clock.nowNanoseconds - start
     if let directory { try InferenceReport.write(result, to: directory) }

@@ -1,6 +1,7 @@
 import Protocols
 import Runtime
 import System
+import Tensors
 
 extension Command {
   static let profile = Command(
