@@ -1,5 +1,8 @@
 #include "portable/portable.h"
 #include "thimble_system.h"
+#if defined(__x86_64__)
+#include "x86/x86.h"
+#endif
 
 static const thimble_kernels portable = {
     .name = "portable",
@@ -17,10 +20,58 @@ static const thimble_kernels portable = {
     .dequantize = thimble_dequantize_u8_portable,
 };
 
-static const thimble_kernels *const tables[] = {&portable};
+#if defined(__x86_64__)
+static const thimble_kernels avx2 = {
+    .name = "avx2",
+    .gemm = thimble_gemm_s8_avx2,
+    .pixel_bias = thimble_pixel_bias_avx2,
+    .depthwise = thimble_depthwise_s8_avx2,
+    .arithmetic = thimble_arithmetic_u8_avx2,
+    .pool = thimble_pool_u8_portable,
+    .mean = thimble_mean_u8_portable,
+    .softmax = thimble_softmax_u8_portable,
+    .resize = thimble_resize_u8_portable,
+    .arg_extreme = thimble_arg_extreme_u8_portable,
+    .lookup = thimble_lookup_u8_portable,
+    .quantize = thimble_quantize_f32_portable,
+    .dequantize = thimble_dequantize_u8_portable,
+};
+
+static const thimble_kernels vnni = {
+    .name = "vnni",
+    .gemm = thimble_gemm_s8_vnni,
+    .pixel_bias = thimble_pixel_bias_vnni,
+    .depthwise = thimble_depthwise_s8_vnni,
+    .arithmetic = thimble_arithmetic_u8_avx512,
+    .pool = thimble_pool_u8_portable,
+    .mean = thimble_mean_u8_portable,
+    .softmax = thimble_softmax_u8_portable,
+    .resize = thimble_resize_u8_portable,
+    .arg_extreme = thimble_arg_extreme_u8_portable,
+    .lookup = thimble_lookup_u8_portable,
+    .quantize = thimble_quantize_f32_portable,
+    .dequantize = thimble_dequantize_u8_portable,
+};
+#endif
+
+static const thimble_kernels *const tables[] = {
+    &portable,
+#if defined(__x86_64__)
+    &avx2,
+    &vnni,
+#endif
+};
 
 const thimble_kernels *thimble_kernel_table(size_t index) {
   return index < sizeof tables / sizeof *tables ? tables[index] : 0;
 }
 
-bool thimble_kernels_are_supported(const thimble_kernels *table) { return table == &portable; }
+bool thimble_kernels_are_supported(const thimble_kernels *table) {
+  uint32_t features = thimble_cpu_features();
+#if defined(__x86_64__)
+  if (table == &avx2) return features & THIMBLE_CPU_AVX2;
+  if (table == &vnni) return features & THIMBLE_CPU_VNNI;
+#endif
+  (void)features;
+  return table == &portable;
+}

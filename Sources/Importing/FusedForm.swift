@@ -16,10 +16,11 @@ func fusedForm(of arithmetic: Arithmetic, firstScale: Double, secondScale: Doubl
       - sign * secondScale * Double(arithmetic.secondZeroPoint))
   guard a0.isNormal, b0.isNormal, c0.isFinite, abs(c0) < 1e6, a0 < 1e4, abs(b0) < 1e4 else { return nil }
   let reference = SumReference(arithmetic)
+  let neighbours = neighboursByDistance()
   var refuters: [Int] = []
   for step in 0..<60 {
     let c = c0 + Float((step + 1) / 2) * (step % 2 == 1 ? 4e-6 : -4e-6)
-    for neighbour in neighbourOrder {
+    for neighbour in neighbours {
       let form = Arithmetic.FusedForm(a: a0 + Float(neighbour.0) * a0.ulp, b: b0 + Float(neighbour.1) * b0.ulp, c: c)
       if refuters.contains(where: { !reference.agrees(form, pair: $0) }) { continue }
       guard let refuter = reference.refuter(of: form) else { return form }
@@ -30,13 +31,13 @@ func fusedForm(of arithmetic: Arithmetic, firstScale: Double, secondScale: Doubl
 }
 
 /// Units in the last place to move a and b, nearest first.
-private let neighbourOrder: [(Int, Int)] = {
+private func neighboursByDistance() -> [(Int, Int)] {
   var order: [(Int, Int)] = []
   for distance in 0...3 {
     for da in -3...3 { for db in -3...3 where max(abs(da), abs(db)) == distance { order.append((da, db)) } }
   }
   return order
-}()
+}
 
 /// What the fixed point gives for every pair of bytes; pair = 256 · x + y.
 struct SumReference {

@@ -3,10 +3,6 @@ import Tensors
 
 /// What lowering functions ask of an operator of the file, with every index checked.
 extension GraphBuilder {
-  func reject<T>(_ node: TFLiteOperator, _ reason: OperatorProblem) throws(ImportError) -> T {
-    throw .operatorRejected(name: node.name, index: node.index, reason: reason)
-  }
-
   func fail(_ node: TFLiteOperator, _ reason: OperatorProblem) -> ImportError {
     .operatorRejected(name: node.name, index: node.index, reason: reason)
   }
@@ -75,6 +71,14 @@ extension GraphBuilder {
     return (input, output)
   }
 
+  /// Refuses operands that are computed, or that the caller gives.
+  func requireConstant(_ node: TFLiteOperator, _ operand: Operand) throws(ImportError) {
+    let isComputed = values[operand.tensor].map { graph.tensors[$0].constant == nil } ?? false
+    guard !isComputed, model.tensors[operand.tensor].data != nil else {
+      throw fail(node, .notConstant(tensor: operand.name))
+    }
+  }
+
   /// The elements of a constant int32 or int64 operand, which may be empty.
   func constantIntegers(_ node: TFLiteOperator, _ position: Int) throws(ImportError) -> [Int] {
     guard hasInput(node, position) else { throw fail(node, .operandCount(node.inputs.count)) }
@@ -94,12 +98,13 @@ extension GraphBuilder {
     }
     let bytes = try constantBytes(operand)
     var integers: [Int] = []
-    integers.reserveCapacity(operand.shape.elementCount)
+    let limit = 1 << 48  // beyond every size, so that sums of two cannot overflow
     for index in 0..<operand.shape.elementCount {
       if operand.type == .int32 {
         integers.append(Int(Int32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * index, as: Int32.self))))
       } else {
-        integers.append(Int(Int64(littleEndian: bytes.loadUnaligned(fromByteOffset: 8 * index, as: Int64.self))))
+        let value = Int(Int64(littleEndian: bytes.loadUnaligned(fromByteOffset: 8 * index, as: Int64.self)))
+        integers.append(max(-limit, min(limit, value)))
       }
     }
     return integers

@@ -11,8 +11,12 @@ struct GraphBuilder {
   var values: [Int?]
   /// Tensor of the file that each graph tensor was made for; −1 for temporaries.
   var owners: [Int] = []
+  /// How many operators and outputs of the file read each of its tensors.
+  private(set) var readerCounts: [Int]
   /// Packed weights already made, so that operators with the same ones share a blob.
   var sharedBlobs: [BlobKey: Int] = [:]
+  /// Pictures that a PAD has put a margin around, by the graph tensor it writes.
+  var margins: [Int: Margin] = [:]
   /// The batch asked for differs from the declared one, so declared shapes no longer tell anything.
   var isBatchChanged = false
 
@@ -22,10 +26,22 @@ struct GraphBuilder {
     var packing: [Int]
   }
 
+  /// A margin of one byte around pictures (N,H,W,C).
+  struct Margin {
+    var source: Operand
+    var fill: UInt8
+    var top: Int
+    var left: Int
+  }
+
   init(model: TFLiteModel, name: String) {
     self.model = model
     graph = Graph(name: name, tensors: [], operators: [], inputs: [], outputs: [], blobs: [])
     values = Array(repeating: nil, count: model.tensors.count)
+    readerCounts = Array(repeating: 0, count: model.tensors.count)
+    for list in [model.outputs] + model.operators.map({ $0.inputs }) {
+      for tensor in list where readerCounts.indices.contains(tensor) { readerCounts[tensor] += 1 }
+    }
   }
 
   // MARK: Graph inputs and outputs
@@ -68,6 +84,26 @@ struct GraphBuilder {
         graph.operators.append(Operator(name: "RESHAPE", operation: .reshape, inputs: [value], output: copy))
         graph.outputs.append(copy)
       }
+    }
+  }
+
+  /// Takes tensors that nothing reads or writes out of the table.
+  mutating func removeUnusedTensors() {
+    var isUsed = [Bool](repeating: false, count: graph.tensors.count)
+    for tensor in graph.inputs + graph.outputs { isUsed[tensor] = true }
+    for step in graph.operators { for tensor in step.inputs + [step.output] { isUsed[tensor] = true } }
+    var position = [Int](repeating: 0, count: graph.tensors.count)
+    var kept: [TensorInfo] = []
+    for (index, tensor) in graph.tensors.enumerated() where isUsed[index] {
+      position[index] = kept.count
+      kept.append(tensor)
+    }
+    graph.tensors = kept
+    graph.inputs = graph.inputs.map { position[$0] }
+    graph.outputs = graph.outputs.map { position[$0] }
+    for index in graph.operators.indices {
+      graph.operators[index].inputs = graph.operators[index].inputs.map { position[$0] }
+      graph.operators[index].output = position[graph.operators[index].output]
     }
   }
 

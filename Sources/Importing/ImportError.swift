@@ -29,6 +29,8 @@ public enum ImportError: Error, Equatable, Sendable {
   case duplicateInput(tensor: String)
   /// An output that no operator writes.
   case outputMissing(tensor: String)
+  /// The lowered graph breaks one of the runtime's limits; the text is the graph check's.
+  case invalidGraph(String)
   case unsupportedOperator(name: String, index: Int)
   case operatorRejected(name: String, index: Int, reason: OperatorProblem)
 
@@ -67,6 +69,7 @@ public enum ImportError: Error, Equatable, Sendable {
         + "with an open batch dimension or leave the batch out"
     case .duplicateInput(let tensor): "tensor \(tensor) is an input twice; export the model again"
     case .outputMissing(let tensor): "no operator writes output \(tensor); export the model again"
+    case .invalidGraph(let text): "the model cannot be run: \(text)"
     case .unsupportedOperator(let name, let index):
       "operator \(index) is \(name), which is not supported; supported are " + supportedOperatorNames
     case .operatorRejected(let name, let index, let reason): "operator \(index) (\(name)): " + reason.message

@@ -116,13 +116,16 @@ extension GraphBuilder {
     let region = Copy.Region(destinationOffset: offset, elementBytes: bytes, axes: axes)
     let copy = Copy(fill: dimensions == input.shape.dimensions ? nil : fill, regions: [region])
     try emit(node, .copy(copy), inputs: [try value(of: input)], output: output, shape: Shape(dimensions))
+    if input.shape.rank == 4, input.type.isQuantizedByte, amounts[0] + amounts[1] + amounts[6] + amounts[7] == 0 {
+      margins[values[output.tensor]!] = Margin(source: input, fill: fill, top: amounts[2], left: amounts[4])
+    }
   }
 
   /// The byte that a constant scalar consists of, in the unsigned domain.
   private func fillByte(_ node: TFLiteOperator, _ position: Int, type: ElementType) throws(ImportError) -> UInt8 {
     let operand = try input(node, position)
     guard operand.type == type else { throw fail(node, .elementType(tensor: operand.name, type: operand.type)) }
-    guard model.tensors[operand.tensor].data != nil else { throw fail(node, .notConstant(tensor: operand.name)) }
+    try requireConstant(node, operand)
     let bytes = try constantBytes(operand)
     guard operand.shape.elementCount == 1, bytes.allSatisfy({ $0 == bytes[0] }) else {
       throw fail(node, .option("a padding value whose bytes differ, of bytes", bytes.count))

@@ -54,9 +54,7 @@ extension GraphBuilder {
     _ node: TFLiteOperator, _ position: Int, rank: Int, like input: Operand
   ) throws(ImportError) -> Operand {
     let filter = try self.input(node, position)
-    guard values[filter.tensor] == nil || graph.tensors[values[filter.tensor]!].constant != nil else {
-      throw fail(node, .notConstant(tensor: filter.name))
-    }
+    try requireConstant(node, filter)
     guard filter.type == input.type else { throw fail(node, .elementType(tensor: filter.name, type: filter.type)) }
     guard filter.shape.rank == rank else { throw fail(node, .rank(filter.shape.rank)) }
     return filter
@@ -77,9 +75,9 @@ extension GraphBuilder {
     return 0
   }
 
-  /// Real factors accumulator → output, one an output channel. TFLite multiplies the scales in float for uint8 and for
-  /// fully connected layers with one scale (GetQuantizedConvolutionMultipler), else in double.
-  private func factors(_ parts: ConvolutionParts) throws(ImportError) -> [FixedPointFactor] {
+  /// Real factors accumulator → output, one an output channel. TFLite multiplies the scales of uint8 convolutions in
+  /// float (GetQuantizedConvolutionMultipler), others in double.
+  private func scales(_ parts: ConvolutionParts) throws(ImportError) -> [Double] {
     let channels = parts.geometry.outputChannels
     let declared = model.tensors[parts.filter.tensor]
     guard let scales = declared.scales,
@@ -87,19 +85,13 @@ extension GraphBuilder {
     else {
       throw .badQuantization(tensor: parts.filter.name, scales: declared.scales?.count ?? 0, zeroPoint: 0)
     }
-    let isProductFloat = parts.input.type == .uint8 || (parts.isFullyConnected && scales.count == 1)
-    var factors: [FixedPointFactor] = []
-    factors.reserveCapacity(channels)
-    for channel in 0..<channels {
+    let isProductFloat = parts.input.type == .uint8 && !parts.isFullyConnected
+    return (0..<channels).map { channel in
       let scale = scales.float(scales.count == 1 ? 0 : channel)
       let product =
         isProductFloat ? Double(parts.input.scale * scale) : Double(parts.input.scale) * Double(scale)
-      guard let factor = quantizeMultiplier(product / Double(parts.output.scale)) else {
-        throw fail(parts.node, .scale(tensor: parts.filter.name))
-      }
-      factors.append(factor)
+      return product / Double(parts.output.scale)
     }
-    return factors
   }
 
   /// The bias, or nil where there is none.
@@ -109,27 +101,45 @@ extension GraphBuilder {
     guard operand.type == .int32 else {
       throw fail(parts.node, .elementType(tensor: operand.name, type: operand.type))
     }
-    guard model.tensors[operand.tensor].data != nil else {
-      throw fail(parts.node, .notConstant(tensor: operand.name))
-    }
+    try requireConstant(parts.node, operand)
     guard operand.shape.elementCount == parts.geometry.outputChannels else {
       throw fail(parts.node, .shapes(operand.shape, parts.filter.shape))
     }
     return try constantBytes(operand)
   }
 
+  /// A convolution that alone reads what a PAD wrote makes the margin itself, where that is its own padding: the same
+  /// bytes without the copy.
+  private mutating func takingMargin(_ given: ConvolutionParts) -> ConvolutionParts {
+    guard let padded = values[given.input.tensor], let margin = margins[padded],
+      Int32(margin.fill) == given.input.zeroPoint, readerCounts[given.input.tensor] == 1,
+      let step = graph.operators.lastIndex(where: { $0.output == padded })
+    else { return given }
+    var parts = given
+    graph.operators.remove(at: step)
+    parts.input.tensor = margin.source.tensor
+    parts.input.shape = margin.source.shape
+    parts.geometry.inputHeight = margin.source.shape[1]
+    parts.geometry.inputWidth = margin.source.shape[2]
+    parts.geometry.paddingTop += margin.top
+    parts.geometry.paddingLeft += margin.left
+    return parts
+  }
+
   /// Packs the weights, folds zero points into the bias and appends the operator.
-  mutating func emitConvolution(_ parts: ConvolutionParts, shape: Shape) throws(ImportError) {
+  mutating func emitConvolution(_ given: ConvolutionParts, shape: Shape) throws(ImportError) {
+    let parts = given.isFullyConnected ? given : takingMargin(given)
     let geometry = parts.geometry
     let zeroPoint = try weightZeroPoint(parts)
-    let factors = try factors(parts)
+    let scales = try scales(parts)
     let bias = try bias(parts)
     let clamp = byteRange(parts.activation.range, of: parts.output)
     var convolution = Convolution(
       geometry: geometry, weights: 0,
       channels: ChannelParameters(bias: [], weightSum: [], multiplier: [], shift: [], accumulatorMax: 0),
       inputZeroPoint: UInt8(parts.input.zeroPoint), weightZeroPoint: zeroPoint,
-      outputZeroPoint: UInt8(parts.output.zeroPoint), clampMin: clamp.low, clampMax: clamp.high)
+      outputZeroPoint: UInt8(parts.output.zeroPoint), clampMin: clamp.low, clampMax: clamp.high,
+      roundsOnce: parts.isFullyConnected)
     let packed = try pack(parts, convolution)
     convolution.weights = try blob(of: parts, packed.bytes)
     let count = Int64(geometry.kernelHeight * geometry.kernelWidth * (parts.isDepthwise ? 1 : geometry.inputChannels))
@@ -139,12 +149,23 @@ extension GraphBuilder {
       if let bias {
         folded += Int64(Int32(littleEndian: bias.loadUnaligned(fromByteOffset: 4 * channel, as: Int32.self)))
       }
-      let extreme = max(abs(folded + 255 * packed.positives[channel]), abs(folded + 255 * packed.negatives[channel]))
+      let (least, most) = (folded + 255 * packed.negatives[channel], folded + 255 * packed.positives[channel])
+      let extreme = max(abs(least), abs(most))
+      let factor: FixedPointFactor?
+      if parts.isFullyConnected {
+        let rounding = FloatRounding(
+          scale: scales[channel], zeroPoint: Int64(parts.output.zeroPoint), low: Int64(clamp.low),
+          high: Int64(clamp.high))
+        factor = rounding.integerFactor(accumulators: least...most)
+      } else {
+        factor = quantizeMultiplier(scales[channel])
+      }
+      guard let factor else { throw fail(parts.node, .scale(tensor: parts.filter.name)) }
       convolution.channels.accumulatorMax = max(convolution.channels.accumulatorMax, extreme)
       convolution.channels.bias.append(Int32(truncatingIfNeeded: folded))
       convolution.channels.weightSum.append(Int32(truncatingIfNeeded: packed.sums[channel]))
-      convolution.channels.multiplier.append(factors[channel].multiplier)
-      convolution.channels.shift.append(Int8(factors[channel].shift))
+      convolution.channels.multiplier.append(factor.multiplier)
+      convolution.channels.shift.append(Int8(factor.shift))
     }
     let operation: Operation = parts.isDepthwise ? .depthwiseConvolution(convolution) : .convolution(convolution)
     try emit(parts.node, operation, inputs: [try value(of: parts.input)], output: parts.output, shape: shape)

@@ -27,6 +27,12 @@ public func importTFLite(
   try builder.addInputs(batch: batch)
   for node in builder.model.operators { try builder.lower(node) }
   try builder.addOutputs()
+  builder.removeUnusedTensors()
+  do {
+    try builder.graph.validate()
+  } catch {
+    throw .invalidGraph(error.message)
+  }
   return ImportedModel(graph: builder.graph, payloads: builder.payloads)
 }
 

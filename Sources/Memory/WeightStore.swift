@@ -38,7 +38,6 @@ public final class WeightStore: @unchecked Sendable {
           }
         }
       }
-      // The kernel maps up to 16 pages around each one that is touched.
       if residentByteCount > 0 { residentByteCount += WeightStore.slackByteCount }
       if largest > 0 {
         loadingByteCount = ZstdDecompressor.byteCount + Mapping.roundedToPages(largest) + 32 * Mapping.pageByteCount
@@ -48,6 +47,9 @@ public final class WeightStore: @unchecked Sendable {
 
   /// Kernels may read this far past a tensor's end.
   static let slackByteCount = 64
+  /// Compressed bytes that may be resident while loading before the file's pages are let go. Pages of raw tiles come back
+  /// when they are used.
+  static let releaseByteCount = 256 * 1024
   static func alignedByteCount(_ byteCount: Int) -> Int { (byteCount + 63) / 64 * 64 }
 
   /// Verifies every tile and decodes those that are compressed.
@@ -80,6 +82,7 @@ public final class WeightStore: @unchecked Sendable {
     let decompressor = file.graph.hasCompressedTiles ? ZstdDecompressor() : nil
     var segmentsOfBlobs: [[Segment]] = []
     var offset = 0
+    var unreleased = 0
     for (index, blob) in file.graph.blobs.enumerated() {
       var segments: [Segment] = []
       for tile in blob.tiles {
@@ -93,14 +96,19 @@ public final class WeightStore: @unchecked Sendable {
           guard let decompressor, decompressor.decompress(stored, into: output) else {
             throw .undecodable(part: "a tile of blob \(index) at byte \(tile.fileOffset)")
           }
-          file.releasePages(of: tile)
+          unreleased += tile.storedByteCount
           start = UnsafeRawPointer(output.baseAddress!)
           offset += alignedByteCount(tile.decodedByteCount)
         }
         append(Segment(base: start, byteCount: tile.decodedByteCount), to: &segments)
+        if unreleased >= releaseByteCount {
+          file.releasePages()
+          unreleased = 0
+        }
       }
       segmentsOfBlobs.append(segments)
     }
+    file.releasePages()
     return segmentsOfBlobs
   }
 

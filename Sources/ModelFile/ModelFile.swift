@@ -73,11 +73,6 @@ public struct ModelFile: ~Copyable, Sendable {
     }
   }
 
-  /// Lets the kernel take back the resident pages of a tile.
-  public func releasePages(of tile: Tile) {
-    mapping.releasePages(offset: tile.fileOffset, byteCount: tile.storedByteCount)
-  }
-
   /// Lets the kernel take back every resident page of the file.
   public func releasePages() { mapping.releasePages(offset: 0, byteCount: mapping.byteCount) }
 

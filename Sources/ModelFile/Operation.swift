@@ -56,7 +56,8 @@ public struct WindowGeometry: Sendable, Equatable {
 ///
 /// acc[o] = bias[o] + Σ w·x − weightZeroPoint · Σ x,   x unsigned bytes, w signed bytes
 /// out[o] = clamp(round(acc[o] · multiplier[o] / 2³¹ · 2^−shift[o]) + outputZeroPoint)
-/// with TFLite's rounding (`MultiplyByQuantizedMultiplier`, double rounding).
+/// with TFLite's rounding (`MultiplyByQuantizedMultiplier`, double rounding), or where `roundsOnce`
+/// out[o] = clamp(⌊(acc[o] · multiplier[o] + 2^(30 + shift[o])) / 2^(31 + shift[o])⌋ + outputZeroPoint).
 public struct Convolution: Sendable {
   public var geometry: WindowGeometry
   /// Index of the blob with the packed weights: panels of 16 output channels × groups of 4 inputs, `[O/16][K/4][16][4]`,
@@ -72,10 +73,13 @@ public struct Convolution: Sendable {
   public var outputZeroPoint: UInt8
   public var clampMin: UInt8
   public var clampMax: UInt8
+  /// One rounding instead of two: TFLite's fully connected layers round acc · scale in floating point, and importers
+  /// choose multipliers that give the same bytes.
+  public var roundsOnce: Bool
 
   public init(
     geometry: WindowGeometry, weights: Int, channels: ChannelParameters, inputZeroPoint: UInt8, weightZeroPoint: Int32,
-    outputZeroPoint: UInt8, clampMin: UInt8, clampMax: UInt8
+    outputZeroPoint: UInt8, clampMin: UInt8, clampMax: UInt8, roundsOnce: Bool = false
   ) {
     self.geometry = geometry
     self.weights = weights
@@ -85,6 +89,7 @@ public struct Convolution: Sendable {
     self.outputZeroPoint = outputZeroPoint
     self.clampMin = clampMin
     self.clampMax = clampMax
+    self.roundsOnce = roundsOnce
   }
 
   /// Runs and groups of 4 of the packed K axis of a full convolution, and bytes of a run that carry weights.
@@ -139,7 +144,7 @@ public struct FixedPointFactor: Sendable, Equatable {
 }
 
 /// Element-wise arithmetic of two byte tensors, TFLite's fixed point:
-/// add: out = F(F₁((a − za) · 2²⁰) + F₂((b − zb) · 2²⁰)) + zo; subtract: the same with F₂'s multiplier negated;
+/// add: out = F(F₁((a − za) · 2²⁰) + F₂((b − zb) · 2²⁰)) + zo; subtract: out = F(F₁(…) − F₂(…)) + zo;
 /// multiply: out = F((a − za) · (b − zb)) + zo. Then clamped.
 public struct Arithmetic: Sendable {
   public enum Kind: UInt8, Sendable {

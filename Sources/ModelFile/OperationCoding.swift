@@ -169,6 +169,7 @@ extension Convolution {
     writer.write(outputZeroPoint)
     writer.write(clampMin)
     writer.write(clampMax)
+    writer.write(roundsOnce)
   }
 
   init(from reader: inout ByteReader) throws(ModelFileError) {
@@ -185,7 +186,7 @@ extension Convolution {
       inputZeroPoint: try reader.read(UInt8.self, "a zero point"),
       weightZeroPoint: try reader.read(Int32.self, "a zero point"),
       outputZeroPoint: try reader.read(UInt8.self, "a zero point"), clampMin: try reader.read(UInt8.self, "a clamp"),
-      clampMax: try reader.read(UInt8.self, "a clamp"))
+      clampMax: try reader.read(UInt8.self, "a clamp"), roundsOnce: try reader.readBool("a convolution's rounding"))
   }
 }
 

@@ -26,13 +26,15 @@ typedef struct {
   int32_t shift[16];
 } thimble_channels16;
 
-// What follows the accumulation: out = clamp(round(acc · multiplier / 2³¹ · 2^−shift) + zero_point, min, max).
+// What follows the accumulation: out = clamp(round(acc · multiplier / 2³¹ · 2^−shift) + zero_point, min, max), rounded twice
+// as `MultiplyByQuantizedMultiplier` does, or once: ⌊(acc · multiplier + 2^(30 + shift)) / 2^(31 + shift)⌋.
 typedef struct {
   int32_t zero_point;
   uint8_t clamp_min;
   uint8_t clamp_max;
   // Every |acc| < 2³⁰ and every shift is in 1…22: 64-bit vector forms cannot overflow.
   bool is_bounded;
+  bool rounds_once;
 } thimble_requantization;
 
 // out[i][n] = requantize(bias[n] + pixel_bias[i] + Σ_r Σ_k runs[r][i·pixel_stride + k] · w[n][r][k])

@@ -16,7 +16,9 @@ void thimble_depthwise_s8_portable(const thimble_depthwise_args *args) {
         int32_t weight = w[t / 4 * 64 + t % 4] - args->weight_zero_point;
         acc += (uint32_t)(weight * (int32_t)args->taps[t][offset + (ptrdiff_t)c]);
       }
-      int32_t value = thimble_requantize((int32_t)acc, channels->multiplier[c % 16], channels->shift[c % 16]);
+      int32_t multiplier = channels->multiplier[c % 16], shift = channels->shift[c % 16];
+      int32_t value = rq->rounds_once ? thimble_requantize_once((int32_t)acc, multiplier, shift)
+                                      : thimble_requantize((int32_t)acc, multiplier, shift);
       out[c] = (uint8_t)thimble_clamp((int32_t)((uint32_t)value + (uint32_t)rq->zero_point), rq->clamp_min, rq->clamp_max);
     }
   }

@@ -27,6 +27,14 @@ static inline int32_t thimble_requantize(int32_t value, int32_t multiplier, int3
   return thimble_rounding_shift_right(thimble_high_multiply(shifted, multiplier), right);
 }
 
+// ⌊(value · multiplier + half) / 2^(31 + shift)⌋ with half = 2^(30 + shift), saturated. shift in −31…31.
+static inline int32_t thimble_requantize_once(int32_t value, int32_t multiplier, int32_t shift) {
+  int32_t bits = 31 + shift;
+  int64_t half = bits > 0 ? (int64_t)1 << (bits - 1) : 0;
+  int64_t result = ((int64_t)value * multiplier + half) >> bits;
+  return result > INT32_MAX ? INT32_MAX : result < INT32_MIN ? INT32_MIN : (int32_t)result;
+}
+
 static inline int32_t thimble_clamp(int32_t value, int32_t low, int32_t high) {
   return value < low ? low : value > high ? high : value;
 }

@@ -18,7 +18,9 @@ void thimble_gemm_s8_portable(const thimble_gemm_args *args) {
         for (size_t g = 0; g < args->groups; g++, w += 64, x += 4)
           for (int k = 0; k < 4; k++) acc += (uint32_t)((int32_t)x[k] * w[k]);
       }
-      int32_t value = thimble_requantize((int32_t)acc, channels->multiplier[n % 16], channels->shift[n % 16]);
+      int32_t multiplier = channels->multiplier[n % 16], shift = channels->shift[n % 16];
+      int32_t value = rq->rounds_once ? thimble_requantize_once((int32_t)acc, multiplier, shift)
+                                      : thimble_requantize((int32_t)acc, multiplier, shift);
       out[n] = (uint8_t)thimble_clamp((int32_t)((uint32_t)value + (uint32_t)rq->zero_point), rq->clamp_min, rq->clamp_max);
     }
   }

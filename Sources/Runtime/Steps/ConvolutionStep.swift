@@ -264,6 +264,7 @@ extension thimble_requantization {
     let shifts = convolution.channels.shift
     self.init(
       zero_point: Int32(convolution.outputZeroPoint), clamp_min: convolution.clampMin, clamp_max: convolution.clampMax,
-      is_bounded: convolution.channels.accumulatorMax < 1 << 30 && shifts.allSatisfy { (1...22).contains($0) })
+      is_bounded: convolution.channels.accumulatorMax < 1 << 30 && shifts.allSatisfy { (1...22).contains($0) },
+      rounds_once: convolution.roundsOnce)
   }
 }

@@ -1,0 +1,178 @@
+// Matrix product of unsigned activations and signed weights with vpdpbusd: 16 channels × 4 bytes an instruction.
+//
+// for each tile of MR pixels × NR panels:
+//   acc[i][j] = bias[j] + pixel_bias[i]
+//   for each run, for each group of 4 bytes:
+//     acc[i][j] += dot4(broadcast x[i], w[j])
+//   requantize, pack to bytes, store under a mask
+#if defined(__x86_64__)
+#include <string.h>
+
+#include "../portable/fixed_point.h"
+#include "requantize_avx512.h"
+#include "x86.h"
+
+// Most pixels of a tile by its panels: accumulators, weights and a broadcast fill the 32 registers.
+enum { PANELS_MAX = 4, PIXELS_MAX = 12 };
+static const size_t tile_pixels[PANELS_MAX + 1] = {0, 12, 12, 8, 6};
+// Weights that stay in the first-level cache: then pixels are the outer loop, else panels.
+enum { RESIDENT_WEIGHT_BYTES = 20000 };
+
+// Finishes a tile whose requantization the vector forms do not cover. acc: [pixels][panels][16].
+__attribute__((noinline)) static void finish_scalar(
+    const thimble_gemm_args *args, const int32_t *acc, size_t pixels, size_t panels, size_t pixel, size_t panel) {
+  const thimble_requantization *rq = &args->requantization;
+  for (size_t i = 0; i < pixels; i++) {
+    uint8_t *out = args->out + (ptrdiff_t)(pixel + i) * args->out_stride;
+    for (size_t n = panel * 16; n < (panel + panels) * 16 && n < args->out_channels; n++) {
+      const thimble_channels16 *channels = args->channels + n / 16;
+      int32_t multiplier = channels->multiplier[n % 16], shift = channels->shift[n % 16];
+      int32_t sum = acc[(i * panels - panel) * 16 + n];
+      int32_t value = rq->rounds_once ? thimble_requantize_once(sum, multiplier, shift) : thimble_requantize(sum, multiplier, shift);
+      out[n] = (uint8_t)thimble_clamp((int32_t)((uint32_t)value + (uint32_t)rq->zero_point), rq->clamp_min, rq->clamp_max);
+    }
+  }
+}
+
+THIMBLE_AVX512_INLINE void tile(const size_t MR, const size_t NR, const thimble_gemm_args *args, size_t pixel, size_t panel) {
+  __m512i acc[PIXELS_MAX][PANELS_MAX];
+  const thimble_channels16 *channels = args->channels + panel;
+  const size_t groups = args->groups;
+  const ptrdiff_t pixel_stride = args->pixel_stride;
+  const size_t panel_bytes = args->run_count * groups * 64;
+#pragma clang loop unroll(full)
+  for (size_t j = 0; j < NR; j++) {
+    __m512i bias = _mm512_loadu_si512(channels[j].bias);
+#pragma clang loop unroll(full)
+    for (size_t i = 0; i < MR; i++) acc[i][j] = bias;
+  }
+  if (args->pixel_bias) {
+#pragma clang loop unroll(full)
+    for (size_t i = 0; i < MR; i++) {
+      __m512i bias = _mm512_set1_epi32(args->pixel_bias[pixel + i]);
+#pragma clang loop unroll(full)
+      for (size_t j = 0; j < NR; j++) acc[i][j] = _mm512_add_epi32(acc[i][j], bias);
+    }
+  }
+  const int8_t *w = args->weights + panel * panel_bytes;
+  for (size_t r = 0; r < args->run_count; r++, w += groups * 64) {
+    const uint8_t *x[PIXELS_MAX];
+    const uint8_t *run = args->runs[r] + (ptrdiff_t)pixel * pixel_stride;
+#pragma clang loop unroll(full)
+    for (size_t i = 0; i < MR; i++) x[i] = run + (ptrdiff_t)i * pixel_stride;
+#pragma clang loop unroll(disable)
+    for (size_t g = 0; g < groups; g++) {
+      __m512i weights[PANELS_MAX];
+#pragma clang loop unroll(full)
+      for (size_t j = 0; j < NR; j++) weights[j] = _mm512_loadu_si512(w + j * panel_bytes + g * 64);
+#pragma clang loop unroll(full)
+      for (size_t i = 0; i < MR; i++) {
+        int32_t four;
+        memcpy(&four, x[i] + 4 * g, 4);
+        __m512i activations = _mm512_set1_epi32(four);
+#pragma clang loop unroll(full)
+        for (size_t j = 0; j < NR; j++) acc[i][j] = _mm512_dpbusd_epi32(acc[i][j], activations, weights[j]);
+      }
+    }
+  }
+
+  const thimble_requantization *rq = &args->requantization;
+  if (!rq->is_bounded) {
+    int32_t sums[PIXELS_MAX * PANELS_MAX * 16];
+#pragma clang loop unroll(full)
+    for (size_t i = 0; i < MR; i++) {
+#pragma clang loop unroll(full)
+      for (size_t j = 0; j < NR; j++) _mm512_storeu_si512(sums + (i * NR + j) * 16, acc[i][j]);
+    }
+    finish_scalar(args, sums, MR, NR, pixel, panel);
+    return;
+  }
+  if (is_floor(rq)) {
+#pragma clang loop unroll(full)
+    for (size_t j = 0; j < NR; j++) {
+      requantizer r = make_requantizer(
+          _mm512_loadu_si512(channels[j].multiplier), _mm512_loadu_si512(channels[j].shift), rq, true);
+#pragma clang loop unroll(full)
+      for (size_t i = 0; i < MR; i++) acc[i][j] = requantize(acc[i][j], r, true);
+    }
+  } else {
+#pragma clang loop unroll(full)
+    for (size_t j = 0; j < NR; j++) {
+      requantizer r = make_requantizer(
+          _mm512_loadu_si512(channels[j].multiplier), _mm512_loadu_si512(channels[j].shift), rq, false);
+#pragma clang loop unroll(full)
+      for (size_t i = 0; i < MR; i++) acc[i][j] = requantize(acc[i][j], r, false);
+    }
+  }
+
+  size_t columns = args->out_channels - panel * 16;
+  __mmask64 mask = first_bytes(columns < NR * 16 ? columns : NR * 16);
+  uint8_t *out = args->out + (ptrdiff_t)pixel * args->out_stride + panel * 16;
+  const __m512i zero = _mm512_setzero_si512();
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < MR; i++) {
+    __m512i bytes = pack_bytes(acc[i][0], NR > 1 ? acc[i][1] : zero, NR > 2 ? acc[i][2] : zero, NR > 3 ? acc[i][3] : zero);
+    _mm512_mask_storeu_epi8(out + (ptrdiff_t)i * args->out_stride, mask, clamp_bytes(order_panels(bytes), rq));
+  }
+}
+
+#define TILE(MR, NR) \
+  THIMBLE_AVX512 static void tile_##MR##x##NR(const thimble_gemm_args *args, size_t pixel, size_t panel) { tile(MR, NR, args, pixel, panel); }
+#define TILES_6(F, NR) F(1, NR) F(2, NR) F(3, NR) F(4, NR) F(5, NR) F(6, NR)
+#define TILES_8(F, NR) TILES_6(F, NR) F(7, NR) F(8, NR)
+#define TILES_12(F, NR) TILES_8(F, NR) F(9, NR) F(10, NR) F(11, NR) F(12, NR)
+TILES_12(TILE, 1)
+TILES_12(TILE, 2)
+TILES_8(TILE, 3)
+TILES_6(TILE, 4)
+
+typedef void (*tile_function)(const thimble_gemm_args *args, size_t pixel, size_t panel);
+#define ENTRY(MR, NR) [NR][MR] = tile_##MR##x##NR,
+static const tile_function tiles[PANELS_MAX + 1][PIXELS_MAX + 1] = {TILES_12(ENTRY, 1) TILES_12(ENTRY, 2) TILES_8(ENTRY, 3) TILES_6(ENTRY, 4)};
+
+// Panels of the next tile: 4, but 5, 6 and 9 panels are cut more evenly.
+static inline size_t next_panels(size_t left) { return left == 5 || left == 6 || left == 9 ? 3 : left < PANELS_MAX ? left : PANELS_MAX; }
+
+// Pixels [begin, end) of a group of panels, in tiles of nearly equal height.
+static inline void run_pixels(const thimble_gemm_args *args, size_t begin, size_t end, size_t panel, size_t panels) {
+  size_t count = (end - begin + tile_pixels[panels] - 1) / tile_pixels[panels];
+  for (; count > 0; count--) {
+    size_t pixels = (end - begin + count - 1) / count;
+    tiles[panels][pixels](args, begin, panel);
+    begin += pixels;
+  }
+}
+
+void thimble_gemm_s8_vnni(const thimble_gemm_args *args) {
+  if (args->panels * args->run_count * args->groups * 64 <= RESIDENT_WEIGHT_BYTES) {
+    // 24 pixels are whole tiles of every width.
+    for (size_t pixel = 0; pixel < args->pixels; pixel += 24) {
+      size_t end = pixel + 24 < args->pixels ? pixel + 24 : args->pixels;
+      for (size_t panel = 0, panels; panel < args->panels; panel += panels) {
+        panels = next_panels(args->panels - panel);
+        run_pixels(args, pixel, end, panel, panels);
+      }
+    }
+  } else {
+    for (size_t panel = 0, panels; panel < args->panels; panel += panels) {
+      panels = next_panels(args->panels - panel);
+      run_pixels(args, 0, args->pixels, panel, panels);
+    }
+  }
+}
+
+// Σ of the bytes of each pixel's runs, by vpsadbw.
+THIMBLE_AVX512 void thimble_pixel_bias_vnni(const thimble_pixel_bias_args *args) {
+  for (size_t i = 0; i < args->pixels; i++) {
+    __m512i sum = _mm512_setzero_si512();
+    for (size_t r = 0; r < args->run_count; r++) {
+      const uint8_t *x = args->runs[r] + (ptrdiff_t)i * args->pixel_stride;
+      for (size_t k = 0; k < args->run_bytes; k += 64) {
+        __m512i bytes = _mm512_maskz_loadu_epi8(first_bytes(args->run_bytes - k), x + k);
+        sum = _mm512_add_epi64(sum, _mm512_sad_epu8(bytes, _mm512_setzero_si512()));
+      }
+    }
+    args->out[i] = (int32_t)(0u - (uint32_t)args->weight_zero_point * (uint32_t)_mm512_reduce_add_epi64(sum));
+  }
+}
+#endif

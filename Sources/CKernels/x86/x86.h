@@ -1,0 +1,15 @@
+// The x86-64 functions that tables point to.
+#ifndef THIMBLE_X86_H
+#define THIMBLE_X86_H
+#include "thimble_kernels.h"
+
+void thimble_gemm_s8_vnni(const thimble_gemm_args *args);
+void thimble_pixel_bias_vnni(const thimble_pixel_bias_args *args);
+void thimble_depthwise_s8_vnni(const thimble_depthwise_args *args);
+void thimble_arithmetic_u8_avx512(const thimble_arithmetic_args *args);
+
+void thimble_gemm_s8_avx2(const thimble_gemm_args *args);
+void thimble_pixel_bias_avx2(const thimble_pixel_bias_args *args);
+void thimble_depthwise_s8_avx2(const thimble_depthwise_args *args);
+void thimble_arithmetic_u8_avx2(const thimble_arithmetic_args *args);
+#endif
