@@ -40,12 +40,15 @@ var targets: [Target] = [
   module("Memory", ["System", "ModelFile"]),
   module("Runtime", ["Tensors", "System", "ModelFile", "Memory", "CKernels", "CSystem"]),
   module("Protocols", ["Tensors"]),
+  module("Checks", ["ModelFile", "Memory", "CKernels"]),
+  .executableTarget(name: "thimble-selftest", dependencies: ["System", "Checks"], swiftSettings: swift),
   .executableTarget(
     name: "thimble",
     dependencies: ["CSystem", "Tensors", "System", "ModelFile", "Importing", "Memory", "Runtime", "Protocols"],
     swiftSettings: swift),
 ]
 targets += tests("ImportingTests", ["Importing", "CKernels"])
+targets += tests("ChecksTests", ["Checks"])
 targets += tests("ProtocolsTests", ["Protocols", "Tensors"])
 
 let package = Package(name: "thimble", targets: targets)

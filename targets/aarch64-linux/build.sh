@@ -30,9 +30,11 @@ if [ $fresh = yes ] || [ ! -f "$bundle/complete" ] || [ targets/aarch64-linux/ma
   bash targets/aarch64-linux/make-sdk.sh "$swift_usr" "$bundle" || fail "could not make the Swift SDK"
 fi
 
-for product in thimble; do
+optimize=(-Xswiftc -Osize)
+[ $configuration = debug ] && optimize=()
+for product in ${PRODUCTS:-thimble thimble-selftest}; do
   THIMBLE_EMBEDDED=1 swift build -c $configuration --product $product --scratch-path "$build" \
-    --swift-sdks-path "$build/sdk" --swift-sdk thimble-aarch64-linux-musl
+    --swift-sdks-path "$build/sdk" --swift-sdk thimble-aarch64-linux-musl "${optimize[@]}"
   [ $configuration = debug ] && continue
   "$swift_usr/bin/llvm-objcopy" --strip-all "$build/$configuration/$product" "$build/$product"
   echo ".build-aarch64/$product: $(stat -c %s "$build/$product") bytes"

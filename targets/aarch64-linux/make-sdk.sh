@@ -24,7 +24,7 @@ cat > "$bundle/aarch64/toolset.json" <<JSON
   "cCompiler": { "extraCLIOptions": [ "--target=aarch64-linux-musl", "--sysroot=$sysroot", "-mno-outline-atomics",
     "-ffunction-sections", "-fdata-sections" ] },
   "swiftCompiler": { "extraCLIOptions": [
-    "-enable-experimental-feature", "Embedded", "-wmo", "-Osize",
+    "-enable-experimental-feature", "Embedded", "-wmo",
     "-Xcc", "--target=aarch64-linux-musl", "-Xcc", "--sysroot=$sysroot",
     "-use-ld=lld", "-Xclang-linker", "--target=aarch64-linux-musl", "-Xclang-linker", "--sysroot=$sysroot",
     "-Xclang-linker", "-B$sysroot/usr/lib", "-Xclang-linker", "-static" ] },

@@ -43,7 +43,7 @@ JSON
 fi
 optimize=(-Xswiftc -Osize)
 [ $configuration = debug ] && optimize=()
-for product in thimble; do
+for product in ${PRODUCTS:-thimble thimble-selftest}; do
   THIMBLE_EMBEDDED=1 swift build -c $configuration --product $product --scratch-path "$build" --toolset "$build/toolset.json" "${optimize[@]}"
   [ $configuration = debug ] && continue
   "$swift_usr/bin/llvm-objcopy" --strip-all "$build/$configuration/$product" "$build/$product"

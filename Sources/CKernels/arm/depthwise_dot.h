@@ -20,7 +20,7 @@ THIMBLE_INLINE int32x4_t initial(const thimble_depthwise_args *args) {
 
 THIMBLE_INLINE void finish(
     const thimble_depthwise_args *args, int32x4_t acc[4], const int32x4_t sum[4], const bool has_zero_point,
-    const thimble_channels16 *channels, thimble_output_neon output, size_t pixel, size_t channel) {
+    const thimble_channels16 *channels, const thimble_output_neon *output, size_t pixel, size_t channel) {
   if (has_zero_point)
     for (int j = 0; j < 4; j++) acc[j] = vmlsq_s32(acc[j], sum[j], vdupq_n_s32(args->weight_zero_point));
   uint8_t *out = args->out + (ptrdiff_t)pixel * args->out_stride + channel;
@@ -29,7 +29,7 @@ THIMBLE_INLINE void finish(
 
 // 16 channels, any taps: groups of 4 taps as the weights are packed; taps past the last are zero.
 THIMBLE_INLINE void any_taps(
-    const thimble_depthwise_args *args, const int8_t *weights, thimble_output_neon output, size_t channel,
+    const thimble_depthwise_args *args, const int8_t *weights, const thimble_output_neon *output, size_t channel,
     const bool has_zero_point) {
   const thimble_channels16 *channels = args->channels + channel / 16;
   for (size_t pixel = 0; pixel < args->pixels; pixel++) {
@@ -61,7 +61,7 @@ THIMBLE_INLINE void load_column(const thimble_depthwise_args *args, int column, 
 
 // 16 channels, 3×3: a dot product a column. The last `shared` columns are the next pixel's first and stay in registers.
 THIMBLE_INLINE void three_by_three(
-    const thimble_depthwise_args *args, const int8_t *weights, thimble_output_neon output, size_t channel,
+    const thimble_depthwise_args *args, const int8_t *weights, const thimble_output_neon *output, size_t channel,
     const bool has_zero_point, const int shared) {
   // Taps 0–3, 4–7, 8 of a channel lie at 4·channel in three vectors; column c wants the taps c, 3 + c, 6 + c and a zero.
   static const uint8_t places[3][16] = {
@@ -112,15 +112,15 @@ THIMBLE_INLINE void depthwise_dot(const thimble_depthwise_args *args) {
   const int8_t *w = args->weights;
   for (size_t channel = 0; channel < args->channel_count; channel += 16, w += panel_bytes) {
     if (has_zero_point) {
-      if (shared == 2) three_by_three(args, w, output, channel, true, 2);
-      else if (shared == 1) three_by_three(args, w, output, channel, true, 1);
-      else if (shared == 0) three_by_three(args, w, output, channel, true, 0);
-      else any_taps(args, w, output, channel, true);
+      if (shared == 2) three_by_three(args, w, &output, channel, true, 2);
+      else if (shared == 1) three_by_three(args, w, &output, channel, true, 1);
+      else if (shared == 0) three_by_three(args, w, &output, channel, true, 0);
+      else any_taps(args, w, &output, channel, true);
     } else {
-      if (shared == 2) three_by_three(args, w, output, channel, false, 2);
-      else if (shared == 1) three_by_three(args, w, output, channel, false, 1);
-      else if (shared == 0) three_by_three(args, w, output, channel, false, 0);
-      else any_taps(args, w, output, channel, false);
+      if (shared == 2) three_by_three(args, w, &output, channel, false, 2);
+      else if (shared == 1) three_by_three(args, w, &output, channel, false, 1);
+      else if (shared == 0) three_by_three(args, w, &output, channel, false, 0);
+      else any_taps(args, w, &output, channel, false);
     }
   }
 }

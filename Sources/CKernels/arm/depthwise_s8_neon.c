@@ -21,7 +21,7 @@
 
 // `rows` pixels from `pixel`, the 16 channels from `channel`.
 THIMBLE_INLINE void tile(
-    const thimble_depthwise_args *args, const int8_t *w, thimble_output_neon output, size_t pixel, const int rows,
+    const thimble_depthwise_args *args, const int8_t *w, const thimble_output_neon *output, size_t pixel, const int rows,
     size_t channel) {
   const thimble_channels16 *channels = args->channels + channel / 16;
   ptrdiff_t offset = (ptrdiff_t)pixel * args->pixel_stride + (ptrdiff_t)channel;
@@ -55,8 +55,8 @@ void thimble_depthwise_s8_neon(const thimble_depthwise_args *args) {
   for (size_t channel = 0; channel < args->channel_count; channel += 16) {
     const int8_t *w = args->weights + channel / 16 * panel_bytes;
     size_t pixel = 0;
-    for (; pixel + 4 <= args->pixels; pixel += 4) tile(args, w, output, pixel, 4, channel);
-    for (; pixel < args->pixels; pixel++) tile(args, w, output, pixel, 1, channel);
+    for (; pixel + 4 <= args->pixels; pixel += 4) tile(args, w, &output, pixel, 4, channel);
+    for (; pixel < args->pixels; pixel++) tile(args, w, &output, pixel, 1, channel);
   }
 }
 #endif

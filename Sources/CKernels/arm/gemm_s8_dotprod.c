@@ -18,7 +18,7 @@
 
 // `rows` pixels from `pixel` by one panel; pixels past the last are the last again, and not stored.
 THIMBLE_INLINE void tile(
-    const thimble_gemm_args *args, const int8_t *w, const thimble_channels16 *channels, thimble_output_neon output,
+    const thimble_gemm_args *args, const int8_t *w, const thimble_channels16 *channels, const thimble_output_neon *output,
     size_t pixel, const int rows, uint8_t *out, size_t count) {
   int32x4_t acc[4][4];
   ptrdiff_t offset[4];
@@ -61,8 +61,8 @@ void thimble_gemm_s8_4x16_dotprod(const thimble_gemm_args *args) {
     const thimble_channels16 *channels = args->channels + n;
     uint8_t *out = args->out + 16 * n;
     size_t count = args->out_channels - 16 * n, pixel = 0;
-    for (; pixel + 1 < args->pixels; pixel += 4) tile(args, w, channels, output, pixel, 4, out, count);
-    if (pixel < args->pixels) tile(args, w, channels, output, pixel, 1, out, count);
+    for (; pixel + 1 < args->pixels; pixel += 4) tile(args, w, channels, &output, pixel, 4, out, count);
+    if (pixel < args->pixels) tile(args, w, channels, &output, pixel, 1, out, count);
   }
 }
 #pragma clang attribute pop

@@ -42,11 +42,19 @@ THIMBLE_INLINE int32x4_t high_halves(int32x4_t a, int32x4_t b) {
     second[q] = vreinterpretq_u8_u64(vzip2q_u64(even, odd));                                     \
   }
 
+THIMBLE_INLINE uint8x8_t requantize8(
+    int32x4_t low, int32x4_t high, const thimble_channels16 *channels, int channel, const thimble_output_neon *output,
+    const thimble_rounding_neon rounding) {
+  return thimble_narrow8(
+      thimble_requantize4(low, channels, channel, output->zero_point, rounding),
+      thimble_requantize4(high, channels, channel + 4, output->zero_point, rounding), *output);
+}
+
 // 2·`pairs` pixels from `pixel` by the half panel of 8 channels at w, channels->…[channel]; pixels past the last are the
 // last again, and not stored.
 THIMBLE_INLINE void tile(
     const thimble_gemm_args *args, const int8_t *w, const thimble_channels16 *channels, int channel,
-    thimble_output_neon output, size_t pixel, const int pairs, uint8_t *out, size_t count) {
+    const thimble_output_neon *output, size_t pixel, const int pairs, uint8_t *out, size_t count) {
   int32x4_t acc[4][4];
   ptrdiff_t offset[8];
   for (int p = 0; p < 2 * pairs; p++)
@@ -85,16 +93,22 @@ THIMBLE_INLINE void tile(
     int32x4_t extra = vdupq_n_s32(args->pixel_bias ? args->pixel_bias[pixel + (size_t)p] : 0);
     low = vaddq_s32(vaddq_s32(low, bias_low), extra);
     high = vaddq_s32(vaddq_s32(high, bias_high), extra);
-    uint8x8_t bytes = thimble_narrow8(
-        thimble_requantize4(low, channels, channel, output), thimble_requantize4(high, channels, channel + 4, output),
-        output);
+    uint8x8_t bytes;
+    if (output->rounding == THIMBLE_BOUNDED_POSITIVE)
+      bytes = requantize8(low, high, channels, channel, output, THIMBLE_BOUNDED_POSITIVE);
+    else if (output->rounding == THIMBLE_BOUNDED)
+      bytes = requantize8(low, high, channels, channel, output, THIMBLE_BOUNDED);
+    else if (output->rounding == THIMBLE_UNBOUNDED)
+      bytes = requantize8(low, high, channels, channel, output, THIMBLE_UNBOUNDED);
+    else
+      bytes = requantize8(low, high, channels, channel, output, THIMBLE_ONCE);
     thimble_store8(out + (ptrdiff_t)(pixel + (size_t)p) * args->out_stride, bytes, count);
   }
 }
 
 // One pixel by one panel: USDOT with the pixel's 4 bytes in every lane.
 THIMBLE_INLINE void row(
-    const thimble_gemm_args *args, const int8_t *w, const thimble_channels16 *channels, thimble_output_neon output,
+    const thimble_gemm_args *args, const int8_t *w, const thimble_channels16 *channels, const thimble_output_neon *output,
     size_t pixel, uint8_t *out, size_t count) {
   int32x4_t acc[4];
   int32x4_t extra = vdupq_n_s32(args->pixel_bias ? args->pixel_bias[pixel] : 0);
@@ -122,10 +136,10 @@ void thimble_gemm_s8_8x8_i8mm(const thimble_gemm_args *args) {
     for (int half = 0; half < 2 && count > (size_t)(8 * half); half++) {
       size_t pixel = 0, left = count - (size_t)(8 * half);
       for (; pixel + 4 < tiled; pixel += 8)
-        tile(args, w + 32 * half, channels, 8 * half, output, pixel, 4, out + 8 * half, left);
-      if (pixel < tiled) tile(args, w + 32 * half, channels, 8 * half, output, pixel, 2, out + 8 * half, left);
+        tile(args, w + 32 * half, channels, 8 * half, &output, pixel, 4, out + 8 * half, left);
+      if (pixel < tiled) tile(args, w + 32 * half, channels, 8 * half, &output, pixel, 2, out + 8 * half, left);
     }
-    if (tiled < args->pixels) row(args, w, channels, output, tiled, out, count);
+    if (tiled < args->pixels) row(args, w, channels, &output, tiled, out, count);
   }
 }
 #pragma clang attribute pop

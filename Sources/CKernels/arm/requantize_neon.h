@@ -11,13 +11,20 @@
 
 #define THIMBLE_INLINE static inline __attribute__((always_inline))
 
+// How a call's numbers allow to requantize; all give the same where more than one is allowed.
+typedef enum {
+  // Shifts of at least 1, and negative values are all clamped, so that how their ties round cannot show.
+  THIMBLE_BOUNDED_POSITIVE,
+  THIMBLE_BOUNDED,
+  THIMBLE_UNBOUNDED,
+  THIMBLE_ONCE,
+} thimble_rounding_neon;
+
 // What is the same for all channels.
 typedef struct {
   int32x4_t zero_point;
   uint8x16_t clamp_min, clamp_max;
-  bool is_bounded;
-  // Negative values are all clamped, so that how their ties round cannot show.
-  bool hides_negative_ties;
+  thimble_rounding_neon rounding;
 } thimble_output_neon;
 
 THIMBLE_INLINE thimble_output_neon thimble_output_of(const thimble_requantization *rq) {
@@ -25,8 +32,10 @@ THIMBLE_INLINE thimble_output_neon thimble_output_of(const thimble_requantizatio
       .zero_point = vdupq_n_s32(rq->zero_point),
       .clamp_min = vdupq_n_u8(rq->clamp_min),
       .clamp_max = vdupq_n_u8(rq->clamp_max),
-      .is_bounded = rq->is_bounded,
-      .hides_negative_ties = rq->clamp_min >= rq->zero_point,
+      .rounding = rq->rounds_once                       ? THIMBLE_ONCE
+                  : !rq->is_bounded                     ? THIMBLE_UNBOUNDED
+                  : rq->clamp_min >= rq->zero_point     ? THIMBLE_BOUNDED_POSITIVE
+                                                        : THIMBLE_BOUNDED,
   };
 }
 
@@ -43,16 +52,25 @@ THIMBLE_INLINE int32x4_t thimble_requantize_neon(int32x4_t value, int32x4_t mult
   return thimble_rounding_shift_neon(vqrdmulhq_s32(shifted, multiplier), vminq_s32(left, zero));
 }
 
+// ⌊(value · multiplier + 2^(30 + shift)) / 2^(31 + shift)⌋, saturated: SRSHL computes without overflow.
+THIMBLE_INLINE int32x4_t thimble_requantize_once_neon(int32x4_t value, int32x4_t multiplier, int32x4_t shift) {
+  int32x4_t right = vsubq_s32(vdupq_n_s32(-31), shift);
+  int64x2_t low = vmull_s32(vget_low_s32(value), vget_low_s32(multiplier)), high = vmull_high_s32(value, multiplier);
+  low = vrshlq_s64(low, vmovl_s32(vget_low_s32(right)));
+  high = vrshlq_s64(high, vmovl_high_s32(right));
+  return vqmovn_high_s64(vqmovn_s64(low), high);
+}
+
 // Four channels: accumulators → what is narrowed to bytes next.
 THIMBLE_INLINE int32x4_t thimble_requantize4(
-    int32x4_t acc, const thimble_channels16 *channels, int first, thimble_output_neon output) {
+    int32x4_t acc, const thimble_channels16 *channels, int first, int32x4_t zero_point,
+    const thimble_rounding_neon rounding) {
   int32x4_t multiplier = vld1q_s32(channels->multiplier + first), shift = vld1q_s32(channels->shift + first);
-  if (output.is_bounded) {
-    int32x4_t x = vqrdmulhq_s32(acc, multiplier), right = vnegq_s32(shift);
-    if (!output.hides_negative_ties) x = vsraq_n_s32(x, x, 31);  // every shift is at least 1
-    return vaddq_s32(vrshlq_s32(x, right), output.zero_point);
-  }
-  return vaddq_s32(thimble_requantize_neon(acc, multiplier, shift), output.zero_point);
+  if (rounding == THIMBLE_ONCE) return vaddq_s32(thimble_requantize_once_neon(acc, multiplier, shift), zero_point);
+  if (rounding == THIMBLE_UNBOUNDED) return vaddq_s32(thimble_requantize_neon(acc, multiplier, shift), zero_point);
+  int32x4_t x = vqrdmulhq_s32(acc, multiplier);
+  if (rounding == THIMBLE_BOUNDED) x = vsraq_n_s32(x, x, 31);  // every shift is at least 1
+  return vaddq_s32(vrshlq_s32(x, vnegq_s32(shift)), zero_point);
 }
 
 // Saturates to bytes; the same as clamping first, as the clamps are bytes.
@@ -101,12 +119,35 @@ THIMBLE_INLINE void thimble_store8(uint8_t *out, uint8x8_t bytes, size_t count) 
     thimble_store_part8(out, bytes, count);
 }
 
-// 16 channels of one pixel.
+THIMBLE_INLINE uint8x16_t thimble_bytes16(
+    const int32x4_t acc[4], const thimble_channels16 *channels, thimble_output_neon output,
+    const thimble_rounding_neon rounding) {
+  int32x4_t a = thimble_requantize4(acc[0], channels, 0, output.zero_point, rounding);
+  int32x4_t b = thimble_requantize4(acc[1], channels, 4, output.zero_point, rounding);
+  int32x4_t c = thimble_requantize4(acc[2], channels, 8, output.zero_point, rounding);
+  int32x4_t d = thimble_requantize4(acc[3], channels, 12, output.zero_point, rounding);
+  return thimble_narrow16(a, b, c, d, output);
+}
+// The rare roundings, out of the kernels' way.
+static __attribute__((noinline, unused)) uint8x16_t thimble_rare_bytes16(
+    int32x4_t a, int32x4_t b, int32x4_t c, int32x4_t d, const thimble_channels16 *channels,
+    const thimble_output_neon *output) {
+  int32x4_t acc[4] = {a, b, c, d};
+  if (output->rounding == THIMBLE_ONCE) return thimble_bytes16(acc, channels, *output, THIMBLE_ONCE);
+  return thimble_bytes16(acc, channels, *output, THIMBLE_UNBOUNDED);
+}
+
+// 16 channels of one pixel: requantize and store `count` of them, or 16.
 THIMBLE_INLINE void thimble_finish16(
-    const int32x4_t acc[4], const thimble_channels16 *channels, thimble_output_neon output, uint8_t *out, size_t count) {
-  uint8x16_t bytes = thimble_narrow16(
-      thimble_requantize4(acc[0], channels, 0, output), thimble_requantize4(acc[1], channels, 4, output),
-      thimble_requantize4(acc[2], channels, 8, output), thimble_requantize4(acc[3], channels, 12, output), output);
+    const int32x4_t acc[4], const thimble_channels16 *channels, const thimble_output_neon *output, uint8_t *out,
+    size_t count) {
+  uint8x16_t bytes;
+  if (output->rounding == THIMBLE_BOUNDED_POSITIVE)
+    bytes = thimble_bytes16(acc, channels, *output, THIMBLE_BOUNDED_POSITIVE);
+  else if (output->rounding == THIMBLE_BOUNDED)
+    bytes = thimble_bytes16(acc, channels, *output, THIMBLE_BOUNDED);
+  else
+    bytes = thimble_rare_bytes16(acc[0], acc[1], acc[2], acc[3], channels, output);
   thimble_store16(out, bytes, count);
 }
 
