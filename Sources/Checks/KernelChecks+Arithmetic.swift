@@ -82,20 +82,38 @@ extension KernelPair {
     }
   }
 
-  /// A table may use the fused form or leave it.
+  /// A table may use the fused form, or leave it, for any element; where both agree its bytes are the reference's.
   func fusedArithmeticProblem() -> String? {
     forSeeds(500) { random in
       var parameters = Self.parameters(&random)
       parameters.kind = random.pick([THIMBLE_ADD, THIMBLE_SUBTRACT])
       parameters.is_fused = true
-      parameters.a = Float(random.integer(in: 1...4096)) / 1024
-      parameters.b = Float(random.integer(in: -4096...4096)) / 1000
-      parameters.c = Float(random.integer(in: -400_000...400_000)) / 1003
+      if random.bool() {
+        Self.makeWhole(&parameters)
+      } else {
+        parameters.a = Float(random.integer(in: 1...4096)) / 1024
+        parameters.b = Float(random.integer(in: -4096...4096)) / 1000
+        parameters.c = Float(random.integer(in: -400_000...400_000)) / 1003
+      }
       let row = Row(&random, parameters)
-      let out = row.output(of: table)
-      if out.firstDifference(from: row.output(of: reference)) == nil { return nil }
-      guard let place = out.firstDifference(from: row.fusedOutput()) else { return nil }
-      return "\(row.count) elements: element \(place) is neither the fused form's nor the fixed point's"
+      let (out, fixed, fused) = (row.output(of: table), row.output(of: reference), row.fusedOutput())
+      for place in 0..<row.count where out.base[place] != fixed.base[place] && out.base[place] != fused.base[place] {
+        return "\(row.count) elements: element \(place) is neither the fused form's nor the fixed point's"
+      }
+      for place in 0..<row.count { fused.base[place] = out.base[place] }
+      return out.firstDifference(from: fused) == nil ? nil : "\(row.count) elements: it writes past them"
     }
+  }
+
+  /// x ± y in whole numbers, where the fused form and the fixed point agree.
+  private static func makeWhole(_ parameters: inout thimble_arithmetic) {
+    let half: Int32 = 1 << 30
+    (parameters.first_multiplier, parameters.second_multiplier, parameters.output_multiplier) = (half, half, half)
+    (parameters.first_shift, parameters.second_shift, parameters.output_shift) = (0, 0, 18)
+    let sign: Int32 = parameters.kind == THIMBLE_ADD ? 1 : -1
+    parameters.a = 1
+    parameters.b = Float(sign)
+    parameters.c = Float(
+      parameters.output_zero_point - parameters.first_zero_point - sign * parameters.second_zero_point)
   }
 }
