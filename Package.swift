@@ -42,6 +42,8 @@ var targets: [Target] = [
   module("Protocols", ["Tensors"]),
   module("Serving", ["Tensors", "System", "ModelFile", "Memory", "Runtime", "Protocols"]),
   module("ThimbleClient", ["Tensors", "System", "Protocols"]),
+  module("Checks", ["ModelFile", "Memory", "CKernels"]),
+  .executableTarget(name: "thimble-selftest", dependencies: ["System", "Checks"], swiftSettings: swift),
   .executableTarget(
     name: "thimble",
     dependencies: [
@@ -51,6 +53,7 @@ var targets: [Target] = [
     swiftSettings: swift),
 ]
 targets += tests("ImportingTests", ["Importing", "CKernels"])
+targets += tests("ChecksTests", ["Checks"])
 targets += tests("ProtocolsTests", ["Protocols", "Tensors"])
 targets += tests(
   "ServingTests",
