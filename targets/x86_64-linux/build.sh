@@ -27,18 +27,18 @@ cat > "$build/toolset.json" <<JSON
   "cCompiler": { "extraCLIOptions": [ "--target=x86_64-linux-musl", "--sysroot=$sysroot",
     "-ffunction-sections", "-fdata-sections" ] },
   "swiftCompiler": { "extraCLIOptions": [
-    "-enable-experimental-feature", "Embedded", "-wmo",
+    "-enable-experimental-feature", "Embedded", "-wmo", "-Xfrontend", "-function-sections",
     "-Xcc", "--target=x86_64-linux-musl", "-Xcc", "--sysroot=$sysroot",
     "-use-ld=lld", "-Xclang-linker", "--target=x86_64-linux-musl", "-Xclang-linker", "--sysroot=$sysroot",
     "-Xclang-linker", "-B$sysroot/usr/lib", "-Xclang-linker", "-static" ] },
-  "linker": { "extraCLIOptions": [ "-L$sysroot/usr/lib", "--gc-sections", "-lm", "-lswiftUnicodeDataTables" ] } }
+  "linker": { "extraCLIOptions": [ "-L$sysroot/usr/lib", "--gc-sections", "--icf=all", "-lm", "-lswiftUnicodeDataTables" ] } }
 JSON
 if [ $libc = glibc ]; then cat > "$build/toolset.json" <<JSON
 { "schemaVersion": "1.0",
   "cCompiler": { "extraCLIOptions": [ "-ffunction-sections", "-fdata-sections" ] },
   "swiftCompiler": { "extraCLIOptions": [
-    "-enable-experimental-feature", "Embedded", "-wmo", "-use-ld=lld", "-Xclang-linker", "-static" ] },
-  "linker": { "extraCLIOptions": [ "--gc-sections", "-lm", "$swift_usr/lib/swift/embedded/$embedded/libswiftUnicodeDataTables.a" ] } }
+    "-enable-experimental-feature", "Embedded", "-wmo", "-Xfrontend", "-function-sections", "-use-ld=lld", "-Xclang-linker", "-static" ] },
+  "linker": { "extraCLIOptions": [ "--gc-sections", "--icf=all", "-lm", "$swift_usr/lib/swift/embedded/$embedded/libswiftUnicodeDataTables.a" ] } }
 JSON
 fi
 optimize=(-Xswiftc -Osize)
