@@ -44,6 +44,7 @@ THIMBLE_INLINE void tile(
     if (t + 2 < args->tap_count) TAP(t + 2, w4.val[2]);
   }
   uint8_t *out = args->out + (ptrdiff_t)pixel * args->out_stride + channel;
+#pragma clang loop unroll(full)
   for (int p = 0; p < rows; p++)
     thimble_finish16(acc[p], channels, output, out + p * args->out_stride, args->channel_count - channel);
 }

@@ -86,7 +86,10 @@ THIMBLE_INLINE void tile(
     }
   }
   int32x4_t bias_low = vld1q_s32(channels->bias + channel), bias_high = vld1q_s32(channels->bias + channel + 4);
-  for (int p = 0; p < 2 * pairs && pixel + (size_t)p < args->pixels; p++) {
+  out += (ptrdiff_t)pixel * args->out_stride;
+#pragma clang loop unroll(full)
+  for (int p = 0; p < 2 * pairs; p++, out += args->out_stride) {
+    if (pixel + (size_t)p >= args->pixels) continue;
     const int32x4_t *pair = acc[p / 2];
     int32x4_t low = p % 2 ? high_halves(pair[0], pair[1]) : low_halves(pair[0], pair[1]);
     int32x4_t high = p % 2 ? high_halves(pair[2], pair[3]) : low_halves(pair[2], pair[3]);
@@ -102,7 +105,7 @@ THIMBLE_INLINE void tile(
       bytes = requantize8(low, high, channels, channel, output, THIMBLE_UNBOUNDED);
     else
       bytes = requantize8(low, high, channels, channel, output, THIMBLE_ONCE);
-    thimble_store8(out + (ptrdiff_t)(pixel + (size_t)p) * args->out_stride, bytes, count);
+    thimble_store8(out, bytes, count);
   }
 }
 
