@@ -38,9 +38,13 @@ public final class WeightStore: @unchecked Sendable {
           }
         }
       }
-      if residentByteCount > 0 { residentByteCount += WeightStore.slackByteCount }
+      // Whole pages, as they are reserved: a sum of needs that fits must fit in every reservation.
+      if residentByteCount > 0 {
+        residentByteCount = Mapping.roundedToPages(residentByteCount + WeightStore.slackByteCount)
+      }
       if largest > 0 {
-        loadingByteCount = ZstdDecompressor.byteCount + Mapping.roundedToPages(largest) + 32 * Mapping.pageByteCount
+        loadingByteCount = Mapping.roundedToPages(
+          ZstdDecompressor.byteCount + largest + 33 * Mapping.pageByteCount)
       }
     }
   }

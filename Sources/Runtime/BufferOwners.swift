@@ -39,7 +39,7 @@ struct BufferOwners {
       case .arithmetic(let arithmetic):
         // The operand is read exactly where the result is written.
         let strides = position == 0 ? arithmetic.firstStrides : arithmetic.secondStrides
-        canShare = diesHere && strides == rowMajorStrides(arithmetic.extents) && step.inputs[0] != step.inputs[1]
+        canShare = diesHere && strides == rowMajorStrides(arithmetic.extents) && owners[step.inputs[0]] != owners[step.inputs[1]]
       default: canShare = false
       }
       if canShare && graph.tensors[input].byteCount == graph.tensors[output].byteCount {
@@ -61,7 +61,7 @@ struct BufferOwners {
   }
 
   /// Adds a buffer for each owner; returns each tensor's buffer, nil for constants and unused tensors.
-  func addBuffers(of graph: Graph, to table: inout Plan.BufferTable) -> [Int?] {
+  func addBuffers(of graph: Graph, to table: inout BufferTable) -> [Int?] {
     var buffers: [Int?] = graph.tensors.map { _ in nil }
     for (index, tensor) in graph.tensors.enumerated() where owners[index] == index {
       guard tensor.constant == nil, first[index] != Int.max else { continue }

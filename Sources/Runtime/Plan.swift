@@ -25,20 +25,12 @@ public struct Plan: Sendable {
   }
 
   /// Kernels may read this far past a buffer's end (THIMBLE_SLACK_BYTES).
-  private static let slack = 64
+  static let slack = 64
 
   public init(_ graph: Graph, threadCount: Int) {
     let needs = graph.operators.map { OperatorNeeds($0.operation) }
-    var buffers = BufferTable()
-    let owners = BufferOwners(graph)
-    let tensorBuffers = owners.addBuffers(of: graph, to: &buffers)
-    let scratchBuffers = needs.enumerated().map { step, needs in
-      buffers.add(needs.scratchByteCountPerThread * threadCount, at: step)
-    }
-    let repeatedBuffers = needs.enumerated().map { step, needs in buffers.add(needs.repeatedInputByteCount, at: step) }
-
-    let (offsets, activationByteCount) = ActivationPlanner.place(buffers.buffers)
-    var end = activationByteCount
+    let placement = BufferPlacement(graph, needs, threadCount: threadCount)
+    var end = placement.byteCount
     func takePersistent(_ byteCount: Int) -> Int {
       let offset = end
       end += (byteCount + Plan.slack + 63) / 64 * 64
@@ -48,10 +40,10 @@ public struct Plan: Sendable {
     zeroRows = Plan.zeroRows(needs).map {
       ZeroRow(value: $0.value, byteCount: $0.byteCount, offset: takePersistent($0.byteCount))
     }
-    tensorOffsets = tensorBuffers.map { $0.map { offsets[$0] } }
-    scratchOffsets = scratchBuffers.map { $0.map { offsets[$0] } }
-    repeatedInputOffsets = repeatedBuffers.map { $0.map { offsets[$0] } }
-    self.activationByteCount = activationByteCount
+    tensorOffsets = placement.tensorBuffers.map { $0.map { placement.offsets[$0] } }
+    scratchOffsets = placement.scratchBuffers.map { $0.map { placement.offsets[$0] } }
+    repeatedInputOffsets = placement.repeatedInputBuffers.map { $0.map { placement.offsets[$0] } }
+    activationByteCount = placement.byteCount
     arenaByteCount = end
     self.threadCount = threadCount
   }
@@ -71,20 +63,48 @@ public struct Plan: Sendable {
   }
 
   func zeroRowOffset(of value: UInt8) -> Int { zeroRows.first { $0.value == value }?.offset ?? 0 }
+}
 
-  /// The buffers to be placed.
-  struct BufferTable {
-    private(set) var buffers: [ActivationPlanner.Buffer] = []
+/// Which buffers a graph's activations need, when each is alive, and where it lies.
+public struct BufferPlacement: Sendable {
+  public let buffers: [ActivationPlanner.Buffer]
+  /// Where each buffer starts.
+  public let offsets: [Int]
+  /// Bytes of all.
+  public let byteCount: Int
+  /// The buffer of each tensor, which tensors may share; nil for constants and for tensors that are never used.
+  public let tensorBuffers: [Int?]
+  let scratchBuffers: [Int?]
+  let repeatedInputBuffers: [Int?]
 
-    mutating func add(_ byteCount: Int, from first: Int, to last: Int) -> Int {
-      buffers.append(.init(byteCount: byteCount + Plan.slack, firstStep: first, lastStep: last))
-      return buffers.count - 1
+  public init(_ graph: Graph, threadCount: Int) {
+    self.init(graph, graph.operators.map { OperatorNeeds($0.operation) }, threadCount: threadCount)
+  }
+
+  fileprivate init(_ graph: Graph, _ needs: [OperatorNeeds], threadCount: Int) {
+    var table = BufferTable()
+    tensorBuffers = BufferOwners(graph).addBuffers(of: graph, to: &table)
+    scratchBuffers = needs.enumerated().map { step, needs in
+      table.add(needs.scratchByteCountPerThread * threadCount, at: step)
     }
+    repeatedInputBuffers = needs.enumerated().map { step, needs in table.add(needs.repeatedInputByteCount, at: step) }
+    buffers = table.buffers
+    (offsets, byteCount) = ActivationPlanner.place(buffers)
+  }
+}
 
-    /// A buffer for one step; nil for no bytes.
-    mutating func add(_ byteCount: Int, at step: Int) -> Int? {
-      byteCount > 0 ? add(byteCount, from: step, to: step) : nil
-    }
+/// The buffers to be placed.
+struct BufferTable {
+  private(set) var buffers: [ActivationPlanner.Buffer] = []
+
+  mutating func add(_ byteCount: Int, from first: Int, to last: Int) -> Int {
+    buffers.append(.init(byteCount: byteCount + Plan.slack, firstStep: first, lastStep: last))
+    return buffers.count - 1
+  }
+
+  /// A buffer for one step; nil for no bytes.
+  mutating func add(_ byteCount: Int, at step: Int) -> Int? {
+    byteCount > 0 ? add(byteCount, from: step, to: step) : nil
   }
 }
 

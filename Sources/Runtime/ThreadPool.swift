@@ -11,14 +11,9 @@ protocol Job: AnyObject {
 /// A fixed set of threads that run one job at a time, the caller being one of them; idle threads park.
 public final class ThreadPool: @unchecked Sendable {
   public let threadCount: Int
-  private let generation = Futex()
-  private let sleepers = Futex()
-  private let barrier: Barrier
+  private let crew: Crew
   private var workers: [Thread] = []
   private let stacks: MemoryBudget.Reservation
-  /// Written before a new generation is announced, read after.
-  private nonisolated(unsafe) var job: (any Job)?
-  private nonisolated(unsafe) var isStopping = false
 
   /// Turns of waiting before a thread parks: some 20 µs. Longer costs power and other programs; shorter costs a wake-up
   /// between the layers of one network.
@@ -32,11 +27,11 @@ public final class ThreadPool: @unchecked Sendable {
       throw .memory(error)
     }
     self.stacks = stacks
-    barrier = Barrier(count: threadCount)
+    let crew = Crew(count: threadCount)
+    self.crew = crew
     for part in 1..<max(1, threadCount) {
       do throws(SystemError) {
-        // Workers end before `stop` returns, so that the pool outlives them.
-        workers.append(try Thread { [unowned(unsafe) self] in self.work(part) })
+        workers.append(try Thread { crew.work(part) })
       } catch {
         stop()
         throw .system(error)
@@ -47,31 +42,53 @@ public final class ThreadPool: @unchecked Sendable {
   deinit { stop() }
 
   private func stop() {
-    isStopping = true
-    generation.add(1)
-    generation.wakeAll()
+    crew.stop()
     for worker in workers { worker.join() }
     workers = []
   }
 
   /// Runs the job on all threads; returns when every part is done. One caller at a time.
+  func run(_ job: any Job) { crew.run(job) }
+}
+
+/// What the pool and its threads share. Threads hold this and not the pool, which therefore ends when its owner lets go.
+private final class Crew: @unchecked Sendable {
+  private let count: Int
+  private let generation = Futex()
+  private let sleepers = Futex()
+  private let barrier: Barrier
+  /// Written before a new generation is announced, read after.
+  private nonisolated(unsafe) var job: (any Job)?
+  private nonisolated(unsafe) var isStopping = false
+
+  init(count: Int) {
+    self.count = count
+    barrier = Barrier(count: count)
+  }
+
+  func stop() {
+    isStopping = true
+    generation.add(1)
+    generation.wakeAll()
+  }
+
   func run(_ job: any Job) {
-    if threadCount == 1 { return job.run(part: 0, of: 1, barrier: barrier) }
+    if count == 1 { return job.run(part: 0, of: 1, barrier: barrier) }
     self.job = job
     generation.add(1)
     if sleepers.load() > 0 { generation.wakeAll() }
-    job.run(part: 0, of: threadCount, barrier: barrier)
+    job.run(part: 0, of: count, barrier: barrier)
     barrier.wait()
     self.job = nil
   }
 
-  private func work(_ part: Int) {
+  func work(_ part: Int) {
     var seen: UInt32 = 0
     while true {
       generation.waitForChange(from: seen, sleepers: sleepers, spinCount: ThreadPool.spinCount)
       seen &+= 1
       if isStopping { return }
-      job?.run(part: part, of: threadCount, barrier: barrier)
+      job?.run(part: part, of: count, barrier: barrier)
       barrier.wait()
     }
   }

@@ -1,6 +1,7 @@
 import Foundation
 import Importing
 import ModelFile
+import TestSupport
 import Testing
 
 /// Files that are cut off, changed or meant ill give an error or a graph that the checks accept, never a crash.
@@ -18,7 +19,7 @@ import Testing
 
   @Test(arguments: files) func mutation(_ file: String) throws {
     let cases = try OperatorCases.read(file).filter { $0.model.count < 4096 }
-    var random = XorShift(state: 0x9E37_79B9_7F4A_7C15 ^ UInt64(file.utf8.count))
+    var random = XorShift(seed(file))
     for round in 0..<1500 {
       var model = cases[round % cases.count].model
       for _ in 0...random.next() % 4 {
@@ -47,17 +48,5 @@ import Testing
     } catch {
       #expect(!error.message.isEmpty)
     }
-  }
-}
-
-/// Marsaglia's xorshift64: the same mutations on every run.
-struct XorShift {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state ^= state << 13
-    state ^= state >> 7
-    state ^= state << 17
-    return state
   }
 }

@@ -2,6 +2,7 @@ import Foundation
 import Importing
 import ModelFile
 import Tensors
+import TestSupport
 import Testing
 
 /// What the graph looks like, where the bytes alone do not tell.
@@ -54,24 +55,6 @@ import Testing
     #expect(found >= 8)
   }
 
-  @Test(
-    .enabled(if: FileManager.default.fileExists(atPath: ConformanceTests.shared + "/models"), "no models"),
-    arguments: ["ad01_int8", "kws_ref_model", "pretrainedResnet_quant"])
-  func openBatchIsFilledIn(_ name: String) throws {
-    func bytes(_ path: String) throws -> [UInt8] {
-      [UInt8](try Data(contentsOf: URL(fileURLWithPath: ConformanceTests.shared + "/" + path)))
-    }
-    let model = try importModel(try bytes("models/\(name).tflite"), batch: 3)
-    #expect(model.graph.tensors[model.graph.inputs[0]].shape[0] == 3)
-    var (inputs, outputs): ([UInt8], [UInt8]) = ([], [])
-    for seed in ["seed8", "seed7", "seed8"] {
-      inputs += try bytes("golden/\(name).\(seed).in0.bin")
-      outputs += try bytes("golden/\(name).\(seed).out0.bin")
-    }
-    var executor = NaiveExecutor(model)
-    #expect(executor.run([inputs]) == [outputs])
-  }
-
   @Test func marginsGoIntoTheConvolution() throws {
     #expect(try model("PAD.cases", "i8_then_conv_2d_tf2").graph.operators.map(\.name) == ["CONV_2D"])
     let depthwise = try model("PAD.cases", "u8_then_depthwise_conv_2d_odd").graph
@@ -118,11 +101,11 @@ import Testing
     let message = ImportError.unsupportedOperator(name: "X", index: 0).message
     let list = try #require(message.range(of: "supported are ")).upperBound
     let names = Set(message[list...].components(separatedBy: ", "))
-    #expect(names == Set(try OperatorCases.files().map { String($0.dropLast(".cases".count)) }))
+    #expect(names == Set(OperatorCases.files.map { String($0.dropLast(".cases".count)) }))
   }
 
   @Test func invokingErrorModelIsRefused() {
-    let path = ConformanceTests.shared + "/models/model_invoking_error.tflite"
+    let path = SharedFiles.root + "/models/model_invoking_error.tflite"
     guard let data = FileManager.default.contents(atPath: path) else { return }
     let message = error([UInt8](data))?.message ?? "no error"
     #expect(message.hasPrefix("operator 0 is CUSTOM fake-op-double, which is not supported; supported are ADD, "))

@@ -1,0 +1,27 @@
+import CAllocationCounter
+import Memory
+import ModelFile
+import Runtime
+import TestSupport
+
+/// Runs models and counts what their runs allocate: a process of its own, so that nothing else does.
+///
+/// usage: AllocationProbe THREADS MODEL.tflite…   prints `MODEL COUNT` a line, after `control COUNT`, which must not be 0.
+@main struct Probe {
+  static func main() throws {
+    let arguments = CommandLine.arguments
+    allocation_counter_start()
+    var control = [UInt8](repeating: 1, count: arguments.count + 100_000)
+    control[0] = 2
+    print("control", allocation_counter_stop() + (control[0] == 1 ? 1 : 0))
+    let budget = MemoryBudget(limitByteCount: 4 << 30)
+    let pool = try ThreadPool(threadCount: Int(arguments[1])!, budget: budget)
+    for path in arguments[2...] {
+      let model = try importModel(try SharedFiles.bytes(path))
+      let session = try Session(try model.opened(), kernels: .best, pool: pool, budget: budget)
+      allocation_counter_start()
+      for _ in 0..<3 { session.run() }
+      print(path, allocation_counter_stop())
+    }
+  }
+}
