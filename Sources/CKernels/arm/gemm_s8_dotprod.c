@@ -49,8 +49,9 @@ THIMBLE_INLINE void tile(
       if (groups > 2) GROUP(2);
     }
   }
-  for (int p = 0; p < rows && pixel + (size_t)p < args->pixels; p++)
-    thimble_finish16(acc[p], channels, output, out + (ptrdiff_t)(pixel + (size_t)p) * args->out_stride, count);
+  thimble_finish16(
+      acc, rows, args->pixels - pixel, channels, output, out + (ptrdiff_t)pixel * args->out_stride, args->out_stride,
+      count);
 }
 
 // for each panel: for each 4 pixels: acc (4,16) += x (4,k) · w (k,16), 4 products an SDOT lane; requantize; store

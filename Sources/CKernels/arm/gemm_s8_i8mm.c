@@ -42,12 +42,17 @@ THIMBLE_INLINE int32x4_t high_halves(int32x4_t a, int32x4_t b) {
     second[q] = vreinterpretq_u8_u64(vzip2q_u64(even, odd));                                     \
   }
 
-THIMBLE_INLINE uint8x8_t requantize8(
-    int32x4_t low, int32x4_t high, const thimble_channels16 *channels, int channel, const thimble_output_neon *output,
-    const thimble_rounding_neon rounding) {
-  return thimble_narrow8(
-      thimble_requantize4(low, channels, channel, output->zero_point, rounding),
-      thimble_requantize4(high, channels, channel + 4, output->zero_point, rounding), *output);
+// Pixels p and p + 1 of the tile by its 8 channels: [pixel][half] as the outputs lie.
+THIMBLE_INLINE uint8x16_t finish_pair(
+    const int32x4_t acc[4], const int32x4_t bias[2], int32x4_t even, int32x4_t odd, const thimble_factors_neon factors[4],
+    const thimble_output_neon *output, const thimble_rounding_neon rounding) {
+  int32x4_t x[4] = {
+      vaddq_s32(vaddq_s32(low_halves(acc[0], acc[1]), bias[0]), even),
+      vaddq_s32(vaddq_s32(low_halves(acc[2], acc[3]), bias[1]), even),
+      vaddq_s32(vaddq_s32(high_halves(acc[0], acc[1]), bias[0]), odd),
+      vaddq_s32(vaddq_s32(high_halves(acc[2], acc[3]), bias[1]), odd),
+  };
+  return thimble_bytes16(x, factors, *output, rounding);
 }
 
 // 2·`pairs` pixels from `pixel` by the half panel of 8 channels at w, channels->…[channel]; pixels past the last are the
@@ -57,8 +62,9 @@ THIMBLE_INLINE void tile(
     const thimble_output_neon *output, size_t pixel, const int pairs, uint8_t *out, size_t count) {
   int32x4_t acc[4][4];
   ptrdiff_t offset[8];
-  for (int p = 0; p < 2 * pairs; p++)
-    offset[p] = (ptrdiff_t)thimble_minimum(pixel + (size_t)p, args->pixels - 1) * args->pixel_stride;
+  size_t valid = args->pixels - pixel;
+  offset[0] = (ptrdiff_t)pixel * args->pixel_stride;
+  for (int p = 1; p < 2 * pairs; p++) offset[p] = offset[p - 1] + ((size_t)p < valid ? args->pixel_stride : 0);
   for (int q = 0; q < pairs; q++)
     for (int j = 0; j < 4; j++) acc[q][j] = vdupq_n_s32(0);
   for (size_t r = 0; r < args->run_count; r++) {
@@ -85,24 +91,31 @@ THIMBLE_INLINE void tile(
       }
     }
   }
-  int32x4_t bias_low = vld1q_s32(channels->bias + channel), bias_high = vld1q_s32(channels->bias + channel + 4);
-  for (int p = 0; p < 2 * pairs && pixel + (size_t)p < args->pixels; p++) {
-    const int32x4_t *pair = acc[p / 2];
-    int32x4_t low = p % 2 ? high_halves(pair[0], pair[1]) : low_halves(pair[0], pair[1]);
-    int32x4_t high = p % 2 ? high_halves(pair[2], pair[3]) : low_halves(pair[2], pair[3]);
-    int32x4_t extra = vdupq_n_s32(args->pixel_bias ? args->pixel_bias[pixel + (size_t)p] : 0);
-    low = vaddq_s32(vaddq_s32(low, bias_low), extra);
-    high = vaddq_s32(vaddq_s32(high, bias_high), extra);
-    uint8x8_t bytes;
+  int32x4_t bias[2] = {vld1q_s32(channels->bias + channel), vld1q_s32(channels->bias + channel + 4)};
+  thimble_factors_neon factors[4] = {thimble_factors_of(channels, channel), thimble_factors_of(channels, channel + 4)};
+  factors[2] = factors[0];
+  factors[3] = factors[1];
+  out += (ptrdiff_t)pixel * args->out_stride;
+#pragma clang loop unroll(full)
+  for (int q = 0; q < pairs; q++, out += 2 * args->out_stride) {
+    size_t first = (size_t)(2 * q);
+    if (first >= valid) break;
+    int32x4_t even = vdupq_n_s32(0), odd = even;
+    if (args->pixel_bias) {
+      even = vdupq_n_s32(args->pixel_bias[pixel + first]);
+      odd = vdupq_n_s32(args->pixel_bias[pixel + (first + 1 < valid ? first + 1 : first)]);
+    }
+    uint8x16_t bytes;
     if (output->rounding == THIMBLE_BOUNDED_POSITIVE)
-      bytes = requantize8(low, high, channels, channel, output, THIMBLE_BOUNDED_POSITIVE);
+      bytes = finish_pair(acc[q], bias, even, odd, factors, output, THIMBLE_BOUNDED_POSITIVE);
     else if (output->rounding == THIMBLE_BOUNDED)
-      bytes = requantize8(low, high, channels, channel, output, THIMBLE_BOUNDED);
+      bytes = finish_pair(acc[q], bias, even, odd, factors, output, THIMBLE_BOUNDED);
     else if (output->rounding == THIMBLE_UNBOUNDED)
-      bytes = requantize8(low, high, channels, channel, output, THIMBLE_UNBOUNDED);
+      bytes = finish_pair(acc[q], bias, even, odd, factors, output, THIMBLE_UNBOUNDED);
     else
-      bytes = requantize8(low, high, channels, channel, output, THIMBLE_ONCE);
-    thimble_store8(out + (ptrdiff_t)(pixel + (size_t)p) * args->out_stride, bytes, count);
+      bytes = finish_pair(acc[q], bias, even, odd, factors, output, THIMBLE_ONCE);
+    thimble_store8(out, vget_low_u8(bytes), count);
+    if (first + 1 < valid) thimble_store8(out + args->out_stride, vget_high_u8(bytes), count);
   }
 }
 
@@ -110,22 +123,23 @@ THIMBLE_INLINE void tile(
 THIMBLE_INLINE void row(
     const thimble_gemm_args *args, const int8_t *w, const thimble_channels16 *channels, const thimble_output_neon *output,
     size_t pixel, uint8_t *out, size_t count) {
-  int32x4_t acc[4];
+  int32x4_t acc[1][4];
   int32x4_t extra = vdupq_n_s32(args->pixel_bias ? args->pixel_bias[pixel] : 0);
-  for (int j = 0; j < 4; j++) acc[j] = vaddq_s32(vld1q_s32(channels->bias + 4 * j), extra);
+  for (int j = 0; j < 4; j++) acc[0][j] = vaddq_s32(vld1q_s32(channels->bias + 4 * j), extra);
   for (size_t r = 0; r < args->run_count; r++) {
     const uint8_t *x = args->runs[r] + (ptrdiff_t)pixel * args->pixel_stride;
     for (size_t g = 0; g < args->groups; g++, w += 64, x += 4) {
       uint32_t word;
       __builtin_memcpy(&word, x, 4);
       uint8x16_t x4 = vreinterpretq_u8_u32(vdupq_n_u32(word));
-      for (int j = 0; j < 4; j++) acc[j] = vusdotq_s32(acc[j], x4, vld1q_s8(w + 16 * j));
+      for (int j = 0; j < 4; j++) acc[0][j] = vusdotq_s32(acc[0][j], x4, vld1q_s8(w + 16 * j));
     }
   }
-  thimble_finish16(acc, channels, output, out + (ptrdiff_t)pixel * args->out_stride, count);
+  thimble_finish16(
+      acc, 1, 1, channels, output, out + (ptrdiff_t)pixel * args->out_stride, args->out_stride, count);
 }
 
-// for each panel: for each half: for each 8 pixels: acc (8,8) += x (8,k) · w (k,8), 2×8 by 8×2 a USMMLA; requantize; store
+// for each panel: for each 8 pixels: for each 8 channels: acc (8,8) += x (8,k) · w (k,8), 2×8 by 8×2 a USMMLA; requantize; store
 void thimble_gemm_s8_8x8_i8mm(const thimble_gemm_args *args) {
   thimble_output_neon output = thimble_output_of(&args->requantization);
   const int8_t *w = args->weights;
@@ -133,11 +147,15 @@ void thimble_gemm_s8_8x8_i8mm(const thimble_gemm_args *args) {
     const thimble_channels16 *channels = args->channels + n;
     uint8_t *out = args->out + 16 * n;
     size_t count = args->out_channels - 16 * n, tiled = args->pixels % 8 == 1 ? args->pixels - 1 : args->pixels;
-    for (int half = 0; half < 2 && count > (size_t)(8 * half); half++) {
-      size_t pixel = 0, left = count - (size_t)(8 * half);
-      for (; pixel + 4 < tiled; pixel += 8)
-        tile(args, w + 32 * half, channels, 8 * half, &output, pixel, 4, out + 8 * half, left);
-      if (pixel < tiled) tile(args, w + 32 * half, channels, 8 * half, &output, pixel, 2, out + 8 * half, left);
+    for (size_t pixel = 0; pixel < tiled; pixel += 8) {
+      for (int channel = 0; channel < 16 && count > (size_t)channel; channel += 8) {
+        const int8_t *half = w + 4 * channel;
+        size_t left = count - (size_t)channel;
+        if (pixel + 4 < tiled)
+          tile(args, half, channels, channel, &output, pixel, 4, out + channel, left);
+        else
+          tile(args, half, channels, channel, &output, pixel, 2, out + channel, left);
+      }
     }
     if (tiled < args->pixels) row(args, w, channels, &output, tiled, out, count);
   }

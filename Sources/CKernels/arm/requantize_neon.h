@@ -61,27 +61,49 @@ THIMBLE_INLINE int32x4_t thimble_requantize_once_neon(int32x4_t value, int32x4_t
   return vqmovn_high_s64(vqmovn_s64(low), high);
 }
 
-// Four channels: accumulators → what is narrowed to bytes next.
-THIMBLE_INLINE int32x4_t thimble_requantize4(
-    int32x4_t acc, const thimble_channels16 *channels, int first, int32x4_t zero_point,
-    const thimble_rounding_neon rounding) {
-  int32x4_t multiplier = vld1q_s32(channels->multiplier + first), shift = vld1q_s32(channels->shift + first);
-  if (rounding == THIMBLE_ONCE) return vaddq_s32(thimble_requantize_once_neon(acc, multiplier, shift), zero_point);
-  if (rounding == THIMBLE_UNBOUNDED) return vaddq_s32(thimble_requantize_neon(acc, multiplier, shift), zero_point);
-  int32x4_t x = vqrdmulhq_s32(acc, multiplier);
-  if (rounding == THIMBLE_BOUNDED) x = vsraq_n_s32(x, x, 31);  // every shift is at least 1
-  return vaddq_s32(vrshlq_s32(x, vnegq_s32(shift)), zero_point);
+// Four channels' multipliers, and their shifts as SRSHL wants them: left.
+typedef struct {
+  int32x4_t multiplier, left;
+} thimble_factors_neon;
+
+THIMBLE_INLINE thimble_factors_neon thimble_factors_of(const thimble_channels16 *channels, int first) {
+  return (thimble_factors_neon){vld1q_s32(channels->multiplier + first), vnegq_s32(vld1q_s32(channels->shift + first))};
 }
 
-// Saturates to bytes; the same as clamping first, as the clamps are bytes.
+// Four channels: accumulators → what the zero point is added to.
+THIMBLE_INLINE int32x4_t thimble_requantize4(
+    int32x4_t acc, thimble_factors_neon factors, const thimble_rounding_neon rounding) {
+  if (rounding == THIMBLE_ONCE) return thimble_requantize_once_neon(acc, factors.multiplier, vnegq_s32(factors.left));
+  if (rounding == THIMBLE_UNBOUNDED) return thimble_requantize_neon(acc, factors.multiplier, vnegq_s32(factors.left));
+  int32x4_t x = vqrdmulhq_s32(acc, factors.multiplier);
+  if (rounding == THIMBLE_BOUNDED) x = vsraq_n_s32(x, x, 31);  // every shift is at least 1
+  return vrshlq_s32(x, factors.left);
+}
+
+// Saturates to bytes and clamps; the same as clamping first, as the clamps are bytes.
 THIMBLE_INLINE uint8x16_t thimble_narrow16(int32x4_t a, int32x4_t b, int32x4_t c, int32x4_t d, thimble_output_neon output) {
   int16x8_t low = vqmovn_high_s32(vqmovn_s32(a), b), high = vqmovn_high_s32(vqmovn_s32(c), d);
   uint8x16_t bytes = vqmovun_high_s16(vqmovun_s16(low), high);
   return vminq_u8(vmaxq_u8(bytes, output.clamp_min), output.clamp_max);
 }
-THIMBLE_INLINE uint8x8_t thimble_narrow8(int32x4_t a, int32x4_t b, thimble_output_neon output) {
-  uint8x8_t bytes = vqmovun_s16(vqmovn_high_s32(vqmovn_s32(a), b));
-  return vmin_u8(vmax_u8(bytes, vget_low_u8(output.clamp_min)), vget_low_u8(output.clamp_max));
+
+// 16 outputs. A bounded value does not overflow 32 bits with the zero point, so there the sum may saturate in 16 bits;
+// elsewhere it wraps in 32 bits as the reference's.
+THIMBLE_INLINE uint8x16_t thimble_bytes16(
+    const int32x4_t acc[4], const thimble_factors_neon factors[4], thimble_output_neon output,
+    const thimble_rounding_neon rounding) {
+  int32x4_t x[4];
+  for (int j = 0; j < 4; j++) x[j] = thimble_requantize4(acc[j], factors[j], rounding);
+  if (rounding == THIMBLE_UNBOUNDED || rounding == THIMBLE_ONCE) {
+    for (int j = 0; j < 4; j++) x[j] = vaddq_s32(x[j], output.zero_point);
+    return thimble_narrow16(x[0], x[1], x[2], x[3], output);
+  }
+  int16x8_t zero_point = vreinterpretq_s16_s32(output.zero_point);
+  zero_point = vuzp1q_s16(zero_point, zero_point);
+  int16x8_t low = vqaddq_s16(vqmovn_high_s32(vqmovn_s32(x[0]), x[1]), zero_point);
+  int16x8_t high = vqaddq_s16(vqmovn_high_s32(vqmovn_s32(x[2]), x[3]), zero_point);
+  uint8x16_t bytes = vqmovun_high_s16(vqmovun_s16(low), high);
+  return vminq_u8(vmaxq_u8(bytes, output.clamp_min), output.clamp_max);
 }
 
 // Stores the first `count` bytes, count < 8.
@@ -119,36 +141,38 @@ THIMBLE_INLINE void thimble_store8(uint8_t *out, uint8x8_t bytes, size_t count) 
     thimble_store_part8(out, bytes, count);
 }
 
-THIMBLE_INLINE uint8x16_t thimble_bytes16(
-    const int32x4_t acc[4], const thimble_channels16 *channels, thimble_output_neon output,
-    const thimble_rounding_neon rounding) {
-  int32x4_t a = thimble_requantize4(acc[0], channels, 0, output.zero_point, rounding);
-  int32x4_t b = thimble_requantize4(acc[1], channels, 4, output.zero_point, rounding);
-  int32x4_t c = thimble_requantize4(acc[2], channels, 8, output.zero_point, rounding);
-  int32x4_t d = thimble_requantize4(acc[3], channels, 12, output.zero_point, rounding);
-  return thimble_narrow16(a, b, c, d, output);
-}
 // The rare roundings, out of the kernels' way.
 static __attribute__((noinline, unused)) uint8x16_t thimble_rare_bytes16(
-    int32x4_t a, int32x4_t b, int32x4_t c, int32x4_t d, const thimble_channels16 *channels,
+    int32x4_t a, int32x4_t b, int32x4_t c, int32x4_t d, const thimble_factors_neon factors[4],
     const thimble_output_neon *output) {
   int32x4_t acc[4] = {a, b, c, d};
-  if (output->rounding == THIMBLE_ONCE) return thimble_bytes16(acc, channels, *output, THIMBLE_ONCE);
-  return thimble_bytes16(acc, channels, *output, THIMBLE_UNBOUNDED);
+  if (output->rounding == THIMBLE_ONCE) return thimble_bytes16(acc, factors, *output, THIMBLE_ONCE);
+  return thimble_bytes16(acc, factors, *output, THIMBLE_UNBOUNDED);
 }
 
-// 16 channels of one pixel: requantize and store `count` of them, or 16.
+// 16 channels of `rows` pixels: requantize and store `count` of them, or 16, of the first `valid` pixels.
 THIMBLE_INLINE void thimble_finish16(
-    const int32x4_t acc[4], const thimble_channels16 *channels, const thimble_output_neon *output, uint8_t *out,
-    size_t count) {
-  uint8x16_t bytes;
-  if (output->rounding == THIMBLE_BOUNDED_POSITIVE)
-    bytes = thimble_bytes16(acc, channels, *output, THIMBLE_BOUNDED_POSITIVE);
-  else if (output->rounding == THIMBLE_BOUNDED)
-    bytes = thimble_bytes16(acc, channels, *output, THIMBLE_BOUNDED);
-  else
-    bytes = thimble_rare_bytes16(acc[0], acc[1], acc[2], acc[3], channels, output);
-  thimble_store16(out, bytes, count);
+    const int32x4_t (*acc)[4], const int rows, size_t valid, const thimble_channels16 *channels,
+    const thimble_output_neon *output, uint8_t *out, ptrdiff_t out_stride, size_t count) {
+  thimble_factors_neon factors[4];
+  for (int j = 0; j < 4; j++) factors[j] = thimble_factors_of(channels, 4 * j);
+  if (output->rounding == THIMBLE_BOUNDED_POSITIVE) {
+#pragma clang loop unroll(full)
+    for (int p = 0; p < rows; p++, out += out_stride)
+      if ((size_t)p < valid)
+        thimble_store16(out, thimble_bytes16(acc[p], factors, *output, THIMBLE_BOUNDED_POSITIVE), count);
+  } else if (output->rounding == THIMBLE_BOUNDED) {
+#pragma clang loop unroll(full)
+    for (int p = 0; p < rows; p++, out += out_stride)
+      if ((size_t)p < valid) thimble_store16(out, thimble_bytes16(acc[p], factors, *output, THIMBLE_BOUNDED), count);
+  } else {
+    thimble_factors_neon copies[4];
+    for (int j = 0; j < 4; j++) copies[j] = factors[j];
+#pragma clang loop unroll(full)
+    for (int p = 0; p < rows; p++, out += out_stride)
+      if ((size_t)p < valid)
+        thimble_store16(out, thimble_rare_bytes16(acc[p][0], acc[p][1], acc[p][2], acc[p][3], copies, output), count);
+  }
 }
 
 THIMBLE_INLINE size_t thimble_minimum(size_t a, size_t b) { return a < b ? a : b; }
