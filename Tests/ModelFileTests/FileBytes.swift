@@ -19,8 +19,8 @@ struct FileBytes {
 
   /// Makes the header's checksums right again.
   mutating func fixChecksums() {
-    let metadata = metadata
-    if metadata.lowerBound >= 0, metadata.upperBound <= bytes.count, !metadata.isEmpty {
+    let (start, count) = (integer(24), integer(32))
+    if start >= 0, count > 0, start <= bytes.count, count <= bytes.count - start {
       set(48, bytes.withUnsafeBytes { xxh64(UnsafeRawBufferPointer(rebasing: $0[metadata])) })
     }
     set(56, bytes.withUnsafeBytes { xxh64(UnsafeRawBufferPointer(rebasing: $0[..<56])) })
