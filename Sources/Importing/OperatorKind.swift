@@ -86,6 +86,9 @@ enum OperatorKind: Int, CaseIterable {
 /// What an error lists: all operators that are lowered.
 var supportedOperatorNames: String {
   var text = ""
-  for kind in OperatorKind.allCases { text += (text.isEmpty ? "" : ", ") + OperatorKind.name(of: kind.rawValue) }
+  let names = OperatorKind.allCases.map { OperatorKind.name(of: $0.rawValue) }.sorted {
+    Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8))
+  }
+  for name in names { text += (text.isEmpty ? "" : ", ") + name }
   return text
 }
