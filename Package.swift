@@ -42,7 +42,7 @@ var targets: [Target] = [
   module("Protocols", ["Tensors"]),
   module("Serving", ["Tensors", "System", "ModelFile", "Memory", "Runtime", "Protocols"]),
   module("ThimbleClient", ["Tensors", "System", "Protocols"]),
-  module("Checks", ["ModelFile", "Memory", "CKernels"]),
+  module("Checks", ["System", "ModelFile", "Importing", "Memory", "Runtime", "CKernels"]),
   .executableTarget(name: "thimble-selftest", dependencies: ["System", "Checks"], swiftSettings: swift),
   .executableTarget(
     name: "thimble",

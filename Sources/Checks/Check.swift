@@ -16,10 +16,10 @@ public struct Check: Sendable {
   public static var all: [Check] { coreChecks + kernelChecks }
 }
 
-/// Runs every check, tells `report` of each, and returns how many failed.
-public func runAllChecks(report: (_ check: Check, _ problem: String?) -> Void) -> Int {
+/// Runs the checks, tells `report` of each, and returns how many failed.
+public func run(_ checks: [Check], report: (_ check: Check, _ problem: String?) -> Void) -> Int {
   var failures = 0
-  for check in Check.all {
+  for check in checks {
     let problem = check.run()
     if problem != nil { failures += 1 }
     report(check, problem)

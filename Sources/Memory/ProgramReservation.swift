@@ -8,10 +8,10 @@ public final class ProgramReservation: Sendable {
   public static let heapByteCount = 768 * 1024
 
   public init(budget: MemoryBudget) throws(MemoryError) {
-    // Resident now, and the pages of the executable that have not been touched yet but will be.
+    // Resident now, and the pages of the program and its libraries that have not been touched yet but will be. A file's
+    // size says little: symbols are never mapped.
     let resident = Process.peakResidentByteCount
-    let executable = (try? FileSystem.status(of: "/proc/self/exe"))?.byteCount ?? 0
-    let untouched = max(0, executable - (Process.memoryByteCount("RssFile") ?? 0))
+    let untouched = max(0, (Process.mappedFileByteCount ?? 0) - (Process.memoryByteCount("RssFile") ?? 0))
     reservation = try budget.reserve(resident + untouched + ProgramReservation.heapByteCount, for: .program)
   }
 }

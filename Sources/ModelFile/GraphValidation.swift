@@ -9,7 +9,15 @@ extension Graph {
     for (index, tensor) in tensors.enumerated() {
       try tensor.validate("tensor \(index) (\(tensor.name))", blobs: blobs)
     }
-    for (index, blob) in blobs.enumerated() { try blob.validate("blob \(index)", fileByteCount: fileByteCount) }
+    var storedByteCount = 0
+    for (index, blob) in blobs.enumerated() {
+      try blob.validate("blob \(index)", fileByteCount: fileByteCount)
+      // Tiles lie side by side; were many one range of the file, checking them would take for ever.
+      for tile in blob.tiles { storedByteCount += tile.storedByteCount }
+    }
+    if let fileByteCount, storedByteCount > fileByteCount {
+      throw .invalid("the tiles have \(storedByteCount) bytes, the file only \(fileByteCount)")
+    }
 
     guard !inputs.isEmpty, !outputs.isEmpty else { throw .invalid("the model has no inputs or no outputs") }
     var isReady = tensors.map { $0.constant != nil }
@@ -80,6 +88,11 @@ extension Blob {
       guard tile.encoding != .raw || tile.storedByteCount == tile.decodedByteCount else {
         throw .invalid("\(place) has a raw tile with two sizes")
       }
+      // Raw tiles are used in place, and kernels may read this far past a tensor's end.
+      guard
+        tile.encoding != .raw
+          || fileByteCount - tile.fileOffset - tile.storedByteCount >= ModelFormat.trailingByteCount
+      else { throw .invalid("\(place) has a raw tile too near the file's end") }
       total += tile.decodedByteCount  // at most tileCountMax · tileByteCountMax = 2⁴⁸
     }
     guard total == byteCount else { throw .invalid("\(place) has \(byteCount) bytes, but its tiles have \(total)") }
@@ -135,7 +148,8 @@ private struct OperatorCheck {
       try require(softmax.exponentials.count == 256, "the table does not have 256 entries")
       // Each term of a row's sum is at most 2¹⁹ of 32 bits.
       try require(softmax.depth < 1 << 12, "the row is longer than its sum can hold")
-      try require(softmax.exponentials[0] > 0, "the table's first entry is not positive")
+      // The greatest element's own term: with it the sum is not zero.
+      try require(softmax.exponentials[0] >= 1 << 12, "the table's first entry is too small")
     case .lookup(let table):
       try requireBytes(1)
       try require(table.count == 256, "the table does not have 256 entries")
@@ -265,10 +279,16 @@ private struct OperatorCheck {
   func check(_ mean: Mean) throws(ModelFileError) {
     try requireBytes(1)
     try require(mean.keptExtents.count + mean.reducedExtents.count <= 8, "too many axes")
+    // One by one: together, a stride too many here could make up for one too few there.
+    try require(
+      mean.keptExtents.count == mean.keptStrides.count && mean.reducedExtents.count == mean.reducedStrides.count,
+      "strides and extents differ in number")
     try check(
       strides: mean.keptStrides + mean.reducedStrides, extents: mean.keptExtents + mean.reducedExtents, offset: 0,
       run: 1, byteCount: operands[0].byteCount)
     try require(product(mean.keptExtents) == output.byteCount, "the kept axes do not fit the output")
+    try require(
+      product(mean.keptExtents + mean.reducedExtents) == operands[0].byteCount, "the axes do not fit the operand")
     // The sum of this many bytes fits 32 bits.
     try require((product(mean.reducedExtents) ?? Int.max) <= 1 << 22, "too many elements in one mean")
     try require(
@@ -278,6 +298,7 @@ private struct OperatorCheck {
 
   func check(_ copy: Copy) throws(ModelFileError) {
     try require(!operands.isEmpty, "a copy without operands")
+    var copied = 0
     for region in copy.regions {
       try require(operands.indices.contains(region.operand), "a region's operand does not exist")
       let operand = operands[region.operand]
@@ -287,6 +308,9 @@ private struct OperatorCheck {
       try check(
         strides: region.destinationStrides, extents: region.extents, offset: region.destinationOffset,
         run: region.runByteCount, byteCount: output.byteCount)
+      // Each output byte is written once at most; a stride of 0 must not make a copy endless.
+      copied += product(region.extents + [region.runByteCount]) ?? ModelLimits.tensorByteCountMax + 1
+      try require(copied <= output.byteCount, "the regions overlap")
     }
   }
 }

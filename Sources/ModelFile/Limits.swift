@@ -2,8 +2,9 @@
 public enum ModelLimits {
   /// Bytes of one tensor.
   public static let tensorByteCountMax = 1 << 31
-  public static let tensorCountMax = 1 << 16
-  public static let operatorCountMax = 1 << 16
+  /// Real networks have some hundred operators; placing this many tensors takes about a second.
+  public static let tensorCountMax = 1 << 14
+  public static let operatorCountMax = 1 << 14
   public static let blobCountMax = 1 << 16
   /// Bytes of one blob, and of one tile once decoded.
   public static let blobByteCountMax = 1 << 32

@@ -21,15 +21,8 @@ public struct ModelFile: ~Copyable, Sendable {
   }
 
   public init(_ file: borrowing File) throws(ModelFileError) {
-    let byteCount: Int
-    let mapping: Mapping
-    do throws(SystemError) {
-      byteCount = try file.status().byteCount
-      // An empty file cannot be mapped; it is no model either.
-      mapping = try Mapping(reading: file, byteCount: max(byteCount, 1))
-    } catch {
-      throw .system(error)
-    }
+    let byteCount = try ModelFile.byteCount(of: file)
+    let mapping = try ModelFile.map(file, byteCount)
     let header = try ModelFormat.Header(decoding: UnsafeRawBufferPointer(rebasing: mapping.bytes.prefix(byteCount)))
     let stored = UnsafeRawBufferPointer(
       rebasing: mapping.bytes[header.metadataOffset..<header.metadataOffset + header.metadataStoredByteCount])
@@ -46,6 +39,31 @@ public struct ModelFile: ~Copyable, Sendable {
     self.path = file.path
     self.metadataByteCount = header.metadataByteCount
     self.mapping = mapping
+  }
+
+  /// Bytes of memory that opening takes at most, for the memory budget: the graph, and the metadata while it is decoded.
+  public static func openingByteCount(of file: borrowing File) throws(ModelFileError) -> Int {
+    let byteCount = try byteCount(of: file)
+    let mapping = try map(file, byteCount)
+    let header = try ModelFormat.Header(decoding: UnsafeRawBufferPointer(rebasing: mapping.bytes.prefix(byteCount)))
+    let decoding =
+      header.metadataEncoding == .raw ? 0 : ZstdDecompressor.byteCount + Mapping.roundedToPages(header.metadataByteCount)
+    return graphByteCount(metadataByteCount: header.metadataByteCount)
+      + Mapping.roundedToPages(header.metadataStoredByteCount) + decoding
+  }
+
+  /// Bytes a graph takes with the steps made of it: measured at less than twice its metadata.
+  public static func graphByteCount(metadataByteCount: Int) -> Int {
+    Mapping.roundedToPages(2 * metadataByteCount + 16 * 1024)
+  }
+
+  private static func byteCount(of file: borrowing File) throws(ModelFileError) -> Int {
+    do { return try file.status().byteCount } catch { throw .system(error) }
+  }
+
+  /// An empty file cannot be mapped; it is no model either.
+  private static func map(_ file: borrowing File, _ byteCount: Int) throws(ModelFileError) -> Mapping {
+    do { return try Mapping(reading: file, byteCount: max(byteCount, 1)) } catch { throw .system(error) }
   }
 
   private static func decodeGraph(

@@ -135,11 +135,12 @@ public enum ModelFileWriter {
     header.metadataStoredByteCount = stored.count
     header.metadataByteCount = encoded.count
     header.metadataChecksum = stored.withUnsafeBytes { xxh64($0) }
-    header.fileByteCount = offset + stored.count
+    header.fileByteCount = offset + max(stored.count, ModelFormat.trailingByteCount)
+    let padding = [UInt8](repeating: 0, count: header.fileByteCount - offset - stored.count)
     let page =
       header.encoded() + [UInt8](repeating: 0, count: ModelFormat.headerByteCount - ModelFormat.headerValueByteCount)
     do throws(SystemError) {
-      try stored.withUnsafeBytesTyped { (bytes) throws(SystemError) in try file.write(bytes, at: offset) }
+      try (stored + padding).withUnsafeBytesTyped { (bytes) throws(SystemError) in try file.write(bytes, at: offset) }
       try page.withUnsafeBytesTyped { (bytes) throws(SystemError) in try file.write(bytes, at: 0) }
     } catch {
       throw .system(error)

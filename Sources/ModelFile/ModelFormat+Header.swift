@@ -28,7 +28,7 @@ extension ModelFormat.Header {
     guard xxh64(UnsafeRawBufferPointer(rebasing: file[..<(byteCount - 8)])) == checksum else {
       throw .damaged(part: "the header")
     }
-    guard let encoding = Tile.Encoding(rawValue: UInt8(truncatingIfNeeded: try reader.read(UInt32.self, "an encoding")))
+    guard let encoding = Tile.Encoding(rawValue: UInt8(clamping: try reader.read(UInt32.self, "an encoding")))
     else { throw .invalid("the metadata has an unknown encoding") }
     metadataEncoding = encoding
     fileByteCount = try reader.readCount("the file's size", limit: Int.max)

@@ -10,6 +10,9 @@ public enum ModelFormat {
   /// Tiles and metadata start at multiples of this.
   public static let alignment = 64
 
+  /// Bytes of the file after the last raw tile, so that kernels may read past a tensor's end.
+  static let trailingByteCount = 64
+
   struct Header {
     var fileByteCount = 0
     var metadataOffset = 0

@@ -67,8 +67,7 @@ public final class Session: @unchecked Sendable {
   public static func needs(_ file: borrowing ModelFile, plan: Plan) -> Needs {
     Needs(
       arenaByteCount: Mapping.roundedToPages(plan.arenaByteCount), weights: .init(of: file.graph),
-      // The graph's arrays, its names and the steps: measured at less than twice the metadata.
-      metadataByteCount: Mapping.roundedToPages(2 * file.metadataByteCount + 16 * 1024))
+      metadataByteCount: ModelFile.graphByteCount(metadataByteCount: file.metadataByteCount))
   }
 
   /// Loads a model for the pool's threads with one instruction set's kernels.

@@ -72,7 +72,7 @@ final class BufferPool: @unchecked Sendable {
 
   /// What a refusal means: whether it would fit if no other request held memory.
   func refusal(_ error: MemoryError) -> ServingError {
-    guard case .doesNotFit(let needed, _, _) = error else { return .busyMemory(error) }
+    guard case .doesNotFit(let needed, _, _) = error else { return .busyMemory(error) }  // the kernel's own shortage
     let lasting = budget.reservedByteCount - budget.reservedByteCount(for: .buffers) + lastingByteCount
     return needed <= budget.limitByteCount - lasting ? .busyMemory(error) : .memory(error)
   }

@@ -58,9 +58,14 @@ final class Connection {
 
   // MARK: Receiving
 
-  /// Receives once, into the body where that is possible. Returns the bytes received, 0 at the peer's end, nil where
-  /// nothing is there.
-  func receive() throws(SystemError) -> Int? {
+  /// Bytes received, 0 at the peer's end; and whether that is all there is for now.
+  struct Received {
+    let count: Int
+    let isAll: Bool
+  }
+
+  /// Receives once, into the body where that is possible. Nil where nothing is there.
+  func receive() throws(SystemError) -> Received? {
     let now = Clock.nowNanoseconds
     lastActiveNanoseconds = now
     if phase == .body, received.isEmpty, let direct = decoder?.directBytes, direct > 0, let space = body?.space(direct),
@@ -70,13 +75,14 @@ final class Connection {
       body?.fill(count)
       decoder?.advance(directBytes: count)
       deadlineNanoseconds = now + ServingLimits.progressNanoseconds
-      return count
+      return Received(count: count, isAll: count < space.count)
     }
-    guard let count = try socket.receive(into: received.space()) else { return nil }
+    let space = received.space()
+    guard let count = try socket.receive(into: space) else { return nil }
     if phase == .head, received.isEmpty { deadlineNanoseconds = now + ServingLimits.headNanoseconds }
     if phase == .body { deadlineNanoseconds = now + ServingLimits.progressNanoseconds }
     received.fill(count)
-    return count
+    return Received(count: count, isAll: count < space.count)
   }
 
   /// Looks for a whole head; then `head` and `route` are those of the request.

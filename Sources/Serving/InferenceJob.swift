@@ -13,6 +13,8 @@ final class InferenceJob: Job, @unchecked Sendable {
   private let buffers: BufferPool
   private var request: InferenceRequest?
   private var requestMemory: HeldMemory?
+  /// When it is too late to start. Unlike `deadlineNanoseconds`, which is the event loop's, the worker reads it.
+  private var latestStartNanoseconds = Int64.max
   private var durations = ModelMetrics.Durations()
   private var batch = 1
   private var result: Result<Answer, ServingError>?
@@ -34,6 +36,7 @@ final class InferenceJob: Job, @unchecked Sendable {
   func prepare() throws(ServingError) {
     guard let body, let model, headerContentLength ?? body.count <= ServingLimits.loopParseBytesMax else { return }
     try parse(body, model)
+    deadlineNanoseconds = latestStartNanoseconds
   }
 
   /// Where it never gets to the worker: the answer to a refusal.
@@ -77,7 +80,7 @@ final class InferenceJob: Job, @unchecked Sendable {
     durations.queueNanoseconds = start - receivedNanoseconds
     if request == nil { try parse(body, model) }
     guard let request else { throw .stopping }
-    guard start <= deadlineNanoseconds else { throw tooLate }
+    guard start <= latestStartNanoseconds else { throw tooLate }
     let session = model.session
     try InferenceJob.writeInputs(request, body.bytes, to: session)
     body.giveBack()
@@ -113,7 +116,7 @@ final class InferenceJob: Job, @unchecked Sendable {
     if request.parameters.timeoutMicros > 0 {
       let (nanoseconds, overflow) = request.parameters.timeoutMicros.multipliedReportingOverflow(by: 1000)
       let (deadline, carry) = receivedNanoseconds.addingReportingOverflow(Int64(overflow ? Int.max : nanoseconds))
-      deadlineNanoseconds = carry ? Int64.max : deadline
+      latestStartNanoseconds = carry ? Int64.max : deadline
     }
     batch = max(1, model.session.inputs.first?.shape.dimensions.first ?? 1)
     self.request = request

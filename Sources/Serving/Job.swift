@@ -6,7 +6,7 @@ class Job: @unchecked Sendable {
   /// The connection that waits for it.
   let connection: UInt64
   let receivedNanoseconds = Clock.nowNanoseconds
-  /// When it is too late to start; on the monotonic clock.
+  /// When it is too late to start, on the monotonic clock. The event loop's alone.
   var deadlineNanoseconds = Int64.max
 
   init(connection: UInt64) { self.connection = connection }

@@ -27,7 +27,7 @@ struct ModelDirectory: Sendable {
   func models() throws(ServingError) -> [String] {
     let names: [String]
     do { names = try FileSystem.names(in: path) } catch { throw .repository(error) }
-    let models = names.filter { ModelDirectory.isPlainName($0) && isDirectory(path + "/" + $0) }
+    let models = names.filter { ModelDirectory.isPlainName($0) && contains($0) }
     return Array(models.prefix(ServingLimits.modelsMax))
   }
 
@@ -44,13 +44,14 @@ struct ModelDirectory: Sendable {
     return Array(versions.sorted().suffix(ServingLimits.versionsMax))
   }
 
-  func contains(_ model: String) -> Bool { isDirectory(path + "/" + model) }
+  /// Whether a directory is a model's: it has a version or a configuration. Others may lie beside them.
+  func contains(_ model: String) -> Bool {
+    !versions(of: model).isEmpty || (try? FileSystem.status(of: configurationFile(of: model)))?.isRegular == true
+  }
 
   func file(of model: String, version: Int) -> String {
     path + "/" + model + "/\(version)/" + ModelRepository.modelFileName
   }
 
   func configurationFile(of model: String) -> String { path + "/" + model + "/config.json" }
-
-  private func isDirectory(_ path: String) -> Bool { (try? FileSystem.status(of: path))?.isDirectory == true }
 }

@@ -103,15 +103,12 @@ extension Server {
         if step(connection) { continue }
         guard connections[connection.slot] === connection else { return }
         guard mayReceive, turnBytes > 0 else { return watch(connection, .readable) }
-        switch receive(connection) {
-        case 0:
-          mayReceive = false
-          if connections[connection.slot] === connection { watch(connection, .readable) }
-        case let count: turnBytes -= count
-        }
+        let received = receive(connection)
+        turnBytes -= received.count
+        mayReceive = !received.isAll
       case .sending:
         switch flush(connection) {
-        case .complete: mayReceive = true
+        case .complete: break
         case .needMore: return watch(connection, .writable)
         case .failed: return close(connection)
         }
@@ -127,14 +124,14 @@ extension Server {
       switch connection.parseHead() {
       case .needMore: return false
       case .complete: begin(connection)
-      case .failed(let error): connection.send(Answer(error), keepsAlive: false, lingers: true)
+      case .failed(let error): refuse(connection, error)
       }
       return true
     case .body:
       switch connection.takeBody() {
       case .needMore: return false
       case .complete: dispatch(connection)
-      case .failed(let error): connection.send(Answer(error), keepsAlive: false, lingers: true)
+      case .failed(let error): refuse(connection, error)
       }
       return true
     default:
@@ -143,15 +140,21 @@ extension Server {
     }
   }
 
-  /// Returns the bytes received; the connection is closed where the peer has ended.
-  private func receive(_ connection: Connection) -> Int {
+  /// Answers in the middle of a request, of which the rest is not understood any more.
+  private func refuse(_ connection: Connection, _ error: ServingError) {
+    let error = if case .memory(let memory) = error { buffers.refusal(memory) } else { error }
+    connection.send(Answer(error), keepsAlive: false, lingers: true)
+  }
+
+  /// Receives once; the connection is closed where the peer has ended.
+  private func receive(_ connection: Connection) -> Connection.Received {
     do throws(SystemError) {
-      guard let count = try connection.receive() else { return 0 }
-      if count == 0 { close(connection) }
-      return count
+      guard let received = try connection.receive() else { return .init(count: 0, isAll: true) }
+      if received.count == 0 { close(connection) }
+      return received
     } catch {
       close(connection)
-      return 0
+      return .init(count: 0, isAll: true)
     }
   }
 

@@ -105,7 +105,9 @@ extension Server {
 
   private func infer(_ connection: Connection, _ reference: ModelReference) throws(ServingError) {
     let model = try repository.model(reference)
-    guard let body = connection.takeBodyMemory() else { throw .malformed(.fieldMissing(field: "inputs", owner: "request")) }
+    guard let body = connection.takeBodyMemory() else {
+      throw .malformed(.fieldMissing(field: "inputs", owner: "request"))
+    }
     let job = InferenceJob(
       connection: connection.token, model: model, metrics: metrics(of: model), body: body,
       headerContentLength: connection.head?.inferenceHeaderContentLength, buffers: buffers)

@@ -48,6 +48,41 @@ public enum Process {
     return nil
   }
 
+  /// Bytes of files, the program's own and its libraries', that are mapped and may become resident; nil where the kernel
+  /// does not say.
+  public static var mappedFileByteCount: Int? {
+    guard let bytes = try? File.bytes(of: "/proc/self/maps", limit: 1 << 22) else { return nil }
+    return mappedFileByteCount(in: bytes)
+  }
+
+  /// Lines of `start-end permissions offset device inode path`, numbers but the inode hexadecimal; memory without a file
+  /// has inode 0, and what nobody may read or run never becomes resident.
+  static func mappedFileByteCount(in bytes: [UInt8]) -> Int {
+    var total = 0
+    for line in bytes.split(separator: UInt8(ascii: "\n")) {
+      let fields = line.split(separator: UInt8(ascii: " "), maxSplits: 5)
+      guard fields.count >= 5, !fields[4].elementsEqual("0".utf8), !fields[1].starts(with: "---".utf8) else { continue }
+      let ends = fields[0].split(separator: UInt8(ascii: "-"))
+      guard ends.count == 2, let start = hexadecimal(ends[0]), let end = hexadecimal(ends[1]), end >= start else {
+        continue
+      }
+      total += end - start
+    }
+    return total
+  }
+
+  private static func hexadecimal(_ digits: ArraySlice<UInt8>) -> Int? {
+    var value: UInt64 = 0
+    for digit in digits {
+      switch digit {
+      case 48...57: value = value << 4 | UInt64(digit - 48)
+      case 97...102: value = value << 4 | UInt64(digit - 87)
+      default: return nil
+      }
+    }
+    return Int(exactly: value)
+  }
+
   /// Most bytes of memory this process has had resident at once.
   public static var peakResidentByteCount: Int { memoryByteCount("VmHWM") ?? 0 }
 

@@ -123,7 +123,8 @@ struct ClientConnection: ~Copyable {
     received.append(contentsOf: repeatElement(0, count: ClientConnection.receiveBytes))
     do throws(SystemError) {
       let count = try received.withUnsafeMutableBufferPointer { (buffer) throws(SystemError) -> Int in
-        try socket.receive(into: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[start...]))
+        try socket.receive(
+          into: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[start...]))
           ?? 0
       }
       received.removeLast(ClientConnection.receiveBytes - count)

@@ -10,7 +10,8 @@ extension ClientResult {
         var outputs: [Output] = []
         for output in response.outputs {
           switch output {
-          case .strings(let name, _, let texts): outputs.append(.classes(name: name, texts.compactMap { ClientClass($0) }))
+          case .strings(let name, _, let texts):
+            outputs.append(.classes(name: name, texts.compactMap { ClientClass($0) }))
           case .tensor(let tensor): outputs.append(.tensor(try ClientTensor(tensor, body)))
           }
         }

@@ -29,7 +29,8 @@ extension Command {
       daemon = try ChildProcess(
         path: "/proc/self/exe",
         arguments: [
-          "serve", "--models", models, "--socket", socket, "--load", "digits", "--memory-budget", "\(budget)", "--quiet",
+          "serve", "--models", models, "--socket", socket, "--load", "digits", "--memory-budget", "\(budget)",
+          "--quiet",
         ])
     } catch {
       throw .failure(error.message)
@@ -81,7 +82,8 @@ extension Command {
     let microseconds: Int64
   }
 
-  private static func ask(_ client: ThimbleClient, _ digits: HeldOutDigits, _ index: Int) throws(CommandError) -> Answer {
+  private static func ask(_ client: ThimbleClient, _ digits: HeldOutDigits, _ index: Int) throws(CommandError) -> Answer
+  {
     let input = ClientTensor(
       name: "image", elementType: .uint8, shape: Shape([1, digits.height, digits.width, 1]),
       bytes: digits.picture(index))
@@ -117,7 +119,8 @@ extension Command {
         group.map { position in
           let answer = answers[position]
           let mark = answer.digit == digits.label(shown[position]) ? "" : " (\(digits.label(shown[position])))"
-          let text = "\(answer.digit)\(mark)  \(Console.fixed(100 * answer.probability, 0)) %, \(answer.microseconds) µs"
+          let text =
+            "\(answer.digit)\(mark)  \(Console.fixed(100 * answer.probability, 0)) %, \(answer.microseconds) µs"
           return TextColumn.left(text, 2 * digits.width + 4)
         }.joined())
       Console.line("")

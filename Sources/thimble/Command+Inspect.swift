@@ -30,10 +30,10 @@ extension Command {
     )
     Console.line("")
     Console.line("     operator                 output              multiply-adds     weights      stored")
-    var total = 0
+    var total = 0.0
     for (index, step) in graph.operators.enumerated() {
       let work = step.operation.multiplyAdds
-      total += work
+      total += Double(work)
       let blob = step.operation.weights.map { graph.blobs[$0] }
       let stored = blob.map { $0.tiles.reduce(0) { $0 + $1.storedByteCount } }
       Console.line(
@@ -43,7 +43,7 @@ extension Command {
           + TextColumn.right(blob.map { "\($0.byteCount)" } ?? "", 12)
           + TextColumn.right(stored.map { "\($0)" } ?? "", 12))
     }
-    Console.line("     \(Console.fixed(Double(total) / 1e6, 2)) million multiply-adds")
+    Console.line("     \(Console.fixed(total / 1e6, 2)) million multiply-adds")
   }
 
   private static func describe(_ tensor: TensorInfo) -> String {

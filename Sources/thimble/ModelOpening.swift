@@ -20,7 +20,7 @@ enum ModelOpening {
   static func open(_ path: String, budget: MemoryBudget) throws(CommandError) -> ModelFile {
     let mapping = try map(path)
     guard isTFLite(mapping.bytes) else {
-      do { return try ModelFile.open(path) } catch { throw .failure("\(path): \(error.message)") }
+      return try openModel(path, budget)
     }
     // The mapped source, the payloads and the file in memory; the last stays and is counted again as weights.
     let working = try reserve(3 * mapping.byteCount, budget, path)
@@ -28,6 +28,22 @@ enum ModelOpening {
     let file = try writeToMemory(model, path)
     _ = consume working
     return file
+  }
+
+  /// Opening is over before the session reserves what it keeps.
+  private static func openModel(_ path: String, _ budget: MemoryBudget) throws(CommandError) -> ModelFile {
+    let file: File
+    do { file = try File(reading: path) } catch { throw .failure(error.message) }
+    let opening: Int
+    do { opening = try ModelFile.openingByteCount(of: file) } catch { throw .failure("\(path): \(error.message)") }
+    let reservation: MemoryBudget.Reservation
+    do { reservation = try budget.reserve(opening, for: .metadata) } catch {
+      throw .failure("\(path): \(error.message)")
+    }
+    let model: ModelFile
+    do { model = try ModelFile(file) } catch { throw .failure("\(path): \(error.message)") }
+    _ = consume reservation
+    return model
   }
 
   private static func reserve(

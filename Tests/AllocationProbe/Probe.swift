@@ -13,7 +13,8 @@ import TestSupport
     allocation_counter_start()
     var control = [UInt8](repeating: 1, count: arguments.count + 100_000)
     control[0] = 2
-    print("control", allocation_counter_stop() + (control[0] == 1 ? 1 : 0))
+    let controlCount = allocation_counter_stop()
+    print("control", controlCount + (control[0] == 1 ? 1 : 0))
     let budget = MemoryBudget(limitByteCount: 4 << 30)
     let pool = try ThreadPool(threadCount: Int(arguments[1])!, budget: budget)
     for path in arguments[2...] {
@@ -21,7 +22,8 @@ import TestSupport
       let session = try Session(try model.opened(), kernels: .best, pool: pool, budget: budget)
       allocation_counter_start()
       for _ in 0..<3 { session.run() }
-      print(path, allocation_counter_stop())
+      let count = allocation_counter_stop()
+      print(path, count)
     }
   }
 }

@@ -16,13 +16,18 @@ import Testing
     try FileSystem.createDirectory(files.models + "/b/5")
     try FileSystem.createDirectory(files.models + "/.hidden")
     try FileSystem.createDirectory(files.models + "/empty")
+    try files.write("{}", to: "models/empty/config.json")
+    try FileSystem.createDirectory(files.models + "/recipes")
     try files.write("x", to: "models/file")
     let directory = ModelDirectory(files.models)
     #expect(try directory.models() == ["a", "b", "empty"])
     #expect(directory.versions(of: "b") == [3, 12] && directory.versions(of: "empty") == [])
     let repository = ModelRepository(directory)
     try repository.scan()
-    #expect(repository.index(isReadyOnly: false).entries.map { $0.state } == [.unavailable, .unavailable, .unavailable, .unavailable])
+    #expect(
+      repository.index(isReadyOnly: false).entries.map { $0.state } == [
+        .unavailable, .unavailable, .unavailable, .unavailable,
+      ])
     #expect(repository.index(isReadyOnly: true).entries.isEmpty)
   }
 
@@ -125,7 +130,9 @@ import Testing
   @Test func refusesWhatDoesNotFitWithTheNumbers() throws {
     let files = try TestRepository()
     try files.addModel("a")
-    let roomy = try TestServer(files) { $0.limits.connectionsMax = 4; $0.limits.queuedRequestsMax = 4 }
+    let roomy = try TestServer(files) {
+      $0.limits.connectionsMax = 4; $0.limits.queuedRequestsMax = 4
+    }
     let loaded = roomy.budget.reservedByteCount
     roomy.server.stop()
     #expect(roomy.join())

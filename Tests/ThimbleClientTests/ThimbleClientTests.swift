@@ -28,7 +28,8 @@ import Testing
 
   @Test func readsAnswersOfEveryFraming() throws {
     let document = #"{"models":["a"]}"#
-    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n\(document.prefix(8))\r\n"
+    let chunked =
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n\(document.prefix(8))\r\n"
       + "8\r\n\(document.dropFirst(8))\r\n0\r\n\r\n"
     let server = try ScriptedServer([
       [
@@ -52,7 +53,9 @@ import Testing
   }
 
   @Test func reportsAnswersThatBreakOff() throws {
-    let server = try ScriptedServer([["HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"], ["HTTP/1.1 200"], ["?\r\n\r\n"]])
+    let server = try ScriptedServer([
+      ["HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"], ["HTTP/1.1 200"], ["?\r\n\r\n"],
+    ])
     let client = ThimbleClient(socketPath: server.path)
     for _ in 0..<3 { #expect(throws: ClientError.self) { try client.metrics() } }
   }

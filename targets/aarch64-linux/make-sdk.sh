@@ -24,10 +24,10 @@ cat > "$bundle/aarch64/toolset.json" <<JSON
   "cCompiler": { "extraCLIOptions": [ "--target=aarch64-linux-musl", "--sysroot=$sysroot", "-mno-outline-atomics",
     "-ffunction-sections", "-fdata-sections" ] },
   "swiftCompiler": { "extraCLIOptions": [
-    "-enable-experimental-feature", "Embedded", "-wmo",
+    "-enable-experimental-feature", "Embedded", "-wmo", "-Xfrontend", "-function-sections",
     "-Xcc", "--target=aarch64-linux-musl", "-Xcc", "--sysroot=$sysroot",
     "-use-ld=lld", "-Xclang-linker", "--target=aarch64-linux-musl", "-Xclang-linker", "--sysroot=$sysroot",
     "-Xclang-linker", "-B$sysroot/usr/lib", "-Xclang-linker", "-static" ] },
-  "linker": { "extraCLIOptions": [ "-L$sysroot/usr/lib", "--gc-sections", "-lm", "-lswiftUnicodeDataTables" ] } }
+  "linker": { "extraCLIOptions": [ "-L$sysroot/usr/lib", "--gc-sections", "--icf=all", "-lm", "-lswiftUnicodeDataTables" ] } }
 JSON
 touch "$bundle/complete"

@@ -38,11 +38,11 @@ cat > "$toolset.new" <<JSON
   "cCompiler": { "extraCLIOptions": [ "--target=x86_64-linux-musl", "--sysroot=$sysroot",
     "-ffunction-sections", "-fdata-sections" ] },
   "swiftCompiler": { "extraCLIOptions": [
-    "-enable-experimental-feature", "Embedded", "-wmo",
+    "-enable-experimental-feature", "Embedded", "-wmo", "-Xfrontend", "-function-sections",
     "-Xcc", "--target=x86_64-linux-musl", "-Xcc", "--sysroot=$sysroot",
     "-use-ld=lld", "-Xclang-linker", "--target=x86_64-linux-musl", "-Xclang-linker", "--sysroot=$sysroot",
     "-Xclang-linker", "-B$sysroot/usr/lib", "-Xclang-linker", "-static" ] },
-  "linker": { "extraCLIOptions": [ "-L$sysroot/usr/lib", "--gc-sections", "-lm", "-lswiftUnicodeDataTables" ] } }
+  "linker": { "extraCLIOptions": [ "-L$sysroot/usr/lib", "--gc-sections", "--icf=all", "-lm", "-lswiftUnicodeDataTables" ] } }
 JSON
 mv "$toolset.new" "$toolset"
 
