@@ -30,9 +30,8 @@ if [ $fresh = yes ] || [ ! -f "$bundle/complete" ] || [ targets/aarch64-linux/ma
   bash targets/aarch64-linux/make-sdk.sh "$swift_usr" "$bundle" || fail "could not make the Swift SDK"
 fi
 
-# -Osize: a tenth smaller than -O; the time goes into the kernels, which are C. A section a function: a third smaller, because
-# the linker then drops what no code reaches of each module.
-optimize=(-Xswiftc -Osize -Xswiftc -Xfrontend -Xswiftc -function-sections)
+# -Osize: a tenth smaller than -O; the time goes into the kernels, which are C.
+optimize=(-Xswiftc -Osize)
 [ $configuration = debug ] && optimize=()
 for product in thimble thimble-selftest; do
   THIMBLE_EMBEDDED=1 swift build -c $configuration --product $product --scratch-path "$build" \

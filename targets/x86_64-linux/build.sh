@@ -46,9 +46,8 @@ cat > "$toolset.new" <<JSON
 JSON
 mv "$toolset.new" "$toolset"
 
-# -Osize: a tenth smaller than -O; the time goes into the kernels, which are C. A section a function: a third smaller, because
-# the linker then drops what no code reaches of each module.
-optimize=(-Xswiftc -Osize -Xswiftc -Xfrontend -Xswiftc -function-sections)
+# -Osize: a tenth smaller than -O; the time goes into the kernels, which are C.
+optimize=(-Xswiftc -Osize)
 [ $configuration = debug ] && optimize=()
 for product in thimble thimble-selftest; do
   THIMBLE_EMBEDDED=1 swift build -c $configuration --product $product --scratch-path "$build" --toolset "$toolset" \
