@@ -63,11 +63,11 @@ if !embedded {
       swiftSettings: swift),
   ]
 }
-// targets += tests("TensorsTests", ["Tensors"])
-// targets += tests("SystemTests", ["System", "CSystem"])
-// targets += tests("ModelFileTests", ["ModelFile", "TestSupport"])
+targets += tests("TensorsTests", ["Tensors"])
+targets += tests("SystemTests", ["System", "CSystem"])
+targets += tests("ModelFileTests", ["ModelFile", "TestSupport"])
 targets += tests("ImportingTests", ["Importing", "TestSupport"])
-// targets += tests("MemoryTests", ["Memory", "TestSupport"])
+targets += tests("MemoryTests", ["Memory", "TestSupport"])
 targets += tests("RuntimeTests", ["Runtime", "TestSupport"])
 targets += tests("ChecksTests", ["Checks"])
 targets += tests("ProtocolsTests", ["Protocols", "Tensors"])
@@ -75,9 +75,9 @@ targets += tests(
   "ServingTests",
   ["Serving", "ThimbleClient", "Importing", "ModelFile", "Memory", "Runtime", "Protocols", "System", "Tensors"])
 targets += tests("ThimbleClientTests", ["ThimbleClient", "Protocols", "System", "Tensors"])
-// targets += tests("ArchitectureTests", ["TestSupport"])
+targets += tests("ArchitectureTests", ["TestSupport"])
 // They run the built program.
-// targets += tests("CommandTests", ["thimble", "TestSupport"])
-// targets += tests("BudgetTests", ["thimble", "TestSupport"])
+targets += tests("CommandTests", ["thimble", "TestSupport"])
+targets += tests("BudgetTests", ["thimble", "TestSupport"])
 
 let package = Package(name: "thimble", targets: targets)
