@@ -51,7 +51,8 @@ private enum OperatorArchive {
       do { file = try File(inMemory: "thimble-check") } catch { throw .system(error) }
       guard let model = importModel(item.model) else { return "cannot be imported" }
       _ = try ModelFileWriter.write(model.graph, payloads: model.payloads, to: file, compression: .whereItSaves)
-      guard let loaded = try? Session(try ModelFile(file), kernels: kernels, pool: pool, budget: budget) else {
+      let opened = try ModelFile(file)
+      guard let loaded = try? Session(opened, kernels: kernels, pool: pool, budget: budget) else {
         return "cannot be loaded"
       }
       session = loaded
