@@ -3,6 +3,9 @@
 #if defined(__x86_64__)
 #include "x86/x86.h"
 #endif
+#if defined(__aarch64__)
+#include "arm/arm.h"
+#endif
 
 static const thimble_kernels portable = {
     .name = "portable",
@@ -54,11 +57,67 @@ static const thimble_kernels vnni = {
 };
 #endif
 
+#if defined(__aarch64__)
+static const thimble_kernels neon = {
+    .name = "neon",
+    .gemm = thimble_gemm_s8_4x16_neon,
+    .pixel_bias = thimble_pixel_bias_neon,
+    .depthwise = thimble_depthwise_s8_neon,
+    .arithmetic = thimble_arithmetic_u8_neon,
+    .pool = thimble_pool_u8_neon,
+    .mean = thimble_mean_u8_neon,
+    .softmax = thimble_softmax_u8_portable,
+    .resize = thimble_resize_u8_portable,
+    .arg_extreme = thimble_arg_extreme_u8_portable,
+    .lookup = thimble_lookup_u8_neon,
+    .quantize = thimble_quantize_f32_neon,
+    .dequantize = thimble_dequantize_u8_neon,
+};
+
+static const thimble_kernels dotprod = {
+    .name = "dotprod",
+    .wants_signed_activations = true,
+    .gemm = thimble_gemm_s8_4x16_dotprod,
+    .pixel_bias = thimble_pixel_bias_neon,
+    .depthwise = thimble_depthwise_s8_dotprod,
+    .arithmetic = thimble_arithmetic_u8_neon,
+    .pool = thimble_pool_u8_neon,
+    .mean = thimble_mean_u8_neon,
+    .softmax = thimble_softmax_u8_portable,
+    .resize = thimble_resize_u8_portable,
+    .arg_extreme = thimble_arg_extreme_u8_portable,
+    .lookup = thimble_lookup_u8_neon,
+    .quantize = thimble_quantize_f32_neon,
+    .dequantize = thimble_dequantize_u8_neon,
+};
+
+static const thimble_kernels i8mm = {
+    .name = "i8mm",
+    .gemm = thimble_gemm_s8_8x8_i8mm,
+    .pixel_bias = thimble_pixel_bias_neon,
+    .depthwise = thimble_depthwise_s8_i8mm,
+    .arithmetic = thimble_arithmetic_u8_neon,
+    .pool = thimble_pool_u8_neon,
+    .mean = thimble_mean_u8_neon,
+    .softmax = thimble_softmax_u8_portable,
+    .resize = thimble_resize_u8_portable,
+    .arg_extreme = thimble_arg_extreme_u8_portable,
+    .lookup = thimble_lookup_u8_neon,
+    .quantize = thimble_quantize_f32_neon,
+    .dequantize = thimble_dequantize_u8_neon,
+};
+#endif
+
 static const thimble_kernels *const tables[] = {
     &portable,
 #if defined(__x86_64__)
     &avx2,
     &vnni,
+#endif
+#if defined(__aarch64__)
+    &neon,
+    &dotprod,
+    &i8mm,
 #endif
 };
 
@@ -71,6 +130,11 @@ bool thimble_kernels_are_supported(const thimble_kernels *table) {
 #if defined(__x86_64__)
   if (table == &avx2) return features & THIMBLE_CPU_AVX2;
   if (table == &vnni) return features & THIMBLE_CPU_VNNI;
+#endif
+#if defined(__aarch64__)
+  if (table == &neon) return features & THIMBLE_CPU_NEON;
+  if (table == &dotprod) return features & THIMBLE_CPU_DOTPROD;
+  if (table == &i8mm) return features & THIMBLE_CPU_I8MM;
 #endif
   (void)features;
   return table == &portable;

@@ -38,11 +38,13 @@ public final class WeightStore: @unchecked Sendable {
           }
         }
       }
-      if residentByteCount > 0 { residentByteCount += WeightStore.slackByteCount }
+      // Whole pages, as they are reserved: a sum of needs that fits must fit in every reservation.
+      if residentByteCount > 0 {
+        residentByteCount = Mapping.roundedToPages(residentByteCount + WeightStore.slackByteCount)
+      }
       if largest > 0 {
-        loadingByteCount =
-          ZstdDecompressor.byteCount + WeightStore.releaseByteCount + Mapping.roundedToPages(largest)
-          + WeightStore.faultAroundByteCount
+        loadingByteCount = Mapping.roundedToPages(
+          ZstdDecompressor.byteCount + WeightStore.releaseByteCount + largest + WeightStore.faultAroundByteCount)
       }
     }
   }

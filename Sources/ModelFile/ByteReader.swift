@@ -63,11 +63,15 @@ struct ByteReader {
     let count = try readShortCount(what, limit: limit)
     let byteCount = Value.bitWidth / 8
     guard remaining / byteCount >= count else { throw .invalid("the metadata ends inside \(what)") }
-    var values: [Value] = []
-    values.reserveCapacity(count)
-    for _ in 0..<count {
-      values.append(Value(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: Value.self)))
-      offset += byteCount
+    let source = UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + count * byteCount])
+    offset += count * byteCount
+    var values = [Value](unsafeUninitializedCapacity: count) { buffer, initialized in
+      UnsafeMutableRawBufferPointer(buffer).copyMemory(from: source)
+      initialized = count
+    }
+    // Nothing to do on little-endian processors.
+    for index in values.indices where values[index].littleEndian != values[index] {
+      values[index] = Value(littleEndian: values[index])
     }
     return values
   }

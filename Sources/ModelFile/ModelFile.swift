@@ -47,7 +47,8 @@ public struct ModelFile: ~Copyable, Sendable {
     let mapping = try map(file, byteCount)
     let header = try ModelFormat.Header(decoding: UnsafeRawBufferPointer(rebasing: mapping.bytes.prefix(byteCount)))
     let decoding =
-      header.metadataEncoding == .raw ? 0 : ZstdDecompressor.byteCount + Mapping.roundedToPages(header.metadataByteCount)
+      header.metadataEncoding == .raw
+      ? 0 : ZstdDecompressor.byteCount + Mapping.roundedToPages(header.metadataByteCount)
     return graphByteCount(metadataByteCount: header.metadataByteCount)
       + Mapping.roundedToPages(header.metadataStoredByteCount) + decoding
   }

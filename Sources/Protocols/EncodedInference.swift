@@ -19,6 +19,8 @@ public struct EncodedInference {
   /// The value of `Inference-Header-Content-Length`; nil where all is JSON.
   public var headerContentLength: Int?
 
+  public init(json: [UInt8] = []) { self.json = json }
+
   /// Bytes of the body.
   public var byteCount: Int { parts.reduce(json.count) { $0 + $1.count } }
 

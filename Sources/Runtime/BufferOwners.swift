@@ -39,7 +39,8 @@ struct BufferOwners {
       case .arithmetic(let arithmetic):
         // The operand is read exactly where the result is written.
         let strides = position == 0 ? arithmetic.firstStrides : arithmetic.secondStrides
-        canShare = diesHere && strides == rowMajorStrides(arithmetic.extents) && owners[step.inputs[0]] != owners[step.inputs[1]]
+        canShare =
+          diesHere && strides == rowMajorStrides(arithmetic.extents) && owners[step.inputs[0]] != owners[step.inputs[1]]
       default: canShare = false
       }
       if canShare && graph.tensors[input].byteCount == graph.tensors[output].byteCount {

@@ -9,13 +9,37 @@ public final class Session: @unchecked Sendable {
   public let inputs: [Port]
   public let outputs: [Port]
   public let plan: Plan
-  /// The source format's name of each step, in order.
-  public let stepNames: [String]
+  /// The steps in order: the source format's name, the output's shape, multiplications and additions.
+  public let stepSummaries: [StepSummary]
   private let weights: WeightStore
   private let arena: Arena
   private let pool: ThreadPool
   private let steps: [any Step]
   private let metadata: MemoryBudget.Reservation
+  /// Where the first thread writes step times while a run is recorded.
+  private nonisolated(unsafe) var recording: UnsafeMutablePointer<Int64>?
+
+  public struct StepSummary: Sendable {
+    public let name: String
+    public let outputShape: Shape
+    public let multiplyAdds: Int
+
+    /// One entry a step; a reshape is no step, and a channel multiplier is one of its own.
+    fileprivate static func summaries(of graph: Graph) -> [StepSummary] {
+      var summaries: [StepSummary] = []
+      for step in graph.operators {
+        let shape = graph.tensors[step.output].shape
+        if case .reshape = step.operation, graph.tensors[step.inputs[0]].constant == nil { continue }
+        if case .depthwiseConvolution(let convolution) = step.operation,
+          convolution.geometry.inputChannels != convolution.geometry.outputChannels
+        {
+          summaries.append(StepSummary(name: step.name + " channels", outputShape: shape, multiplyAdds: 0))
+        }
+        summaries.append(StepSummary(name: step.name, outputShape: shape, multiplyAdds: step.operation.multiplyAdds))
+      }
+      return summaries
+    }
+  }
 
   /// A tensor that the caller fills or reads.
   public struct Port: Sendable {
@@ -75,7 +99,7 @@ public final class Session: @unchecked Sendable {
         as: UInt8.self, repeating: row.value)
     }
     steps = try StepBuilder(graph: graph, plan: plan, kernels: kernels, weights: weights, arena: arena.base).build()
-    stepNames = graph.operators.map { $0.name }
+    stepSummaries = StepSummary.summaries(of: graph)
     inputs = graph.inputs.map { Session.port(graph.tensors[$0], plan.tensorOffsets[$0]!) }
     outputs = graph.outputs.map { Session.port(graph.tensors[$0], plan.tensorOffsets[$0]!) }
     self.plan = plan
@@ -117,14 +141,29 @@ public final class Session: @unchecked Sendable {
 
   /// Computes the outputs from the inputs. Allocates nothing.
   public func run() { pool.run(self) }
+
+  /// Computes the outputs and writes each step's nanoseconds, its barrier included, to `stepNanoseconds`, which has as many
+  /// elements as `stepSummaries`.
+  public func run(recording stepNanoseconds: UnsafeMutableBufferPointer<Int64>) {
+    recording = stepNanoseconds.baseAddress
+    pool.run(self)
+    recording = nil
+  }
 }
 
 extension Session: Job {
   func run(part: Int, of parts: Int, barrier: borrowing Barrier) {
     let context = StepContext(arena: arena.base)
+    let times = part == 0 ? recording : nil
+    var start = times == nil ? 0 : Clock.nowNanoseconds
     for index in steps.indices {
       if index > 0 { barrier.wait() }
       steps[index].run(context, part: part, of: parts)
+      if let times {
+        let now = Clock.nowNanoseconds
+        times[index] = now - start
+        start = now
+      }
     }
   }
 }

@@ -8,7 +8,12 @@ public final class Thread: @unchecked Sendable {
   }
 
   /// Bytes of stack a worker gets unless told otherwise: kernels keep little on the stack, and it counts in the budget.
-  public static let stackByteCount = 128 * 1024
+  #if DEBUG
+    // Without optimization a vector kernel keeps every intermediate value in its frame: a quarter of a MiB.
+    public static let stackByteCount = 1024 * 1024
+  #else
+    public static let stackByteCount = 128 * 1024
+  #endif
 
   private var handle = thimble_thread()
 

@@ -12,7 +12,8 @@ enum Classes {
     return order.prefix(count).map { index in
       let number = "\(index)"
       let label = labels.indices.contains(index) ? "  " + labels[index] : ""
-      return String(repeating: " ", count: max(1, 7 - number.utf8.count)) + number + "  " + Console.fixed(scores[index], 4) + label
+      return String(repeating: " ", count: max(1, 7 - number.utf8.count)) + number + "  "
+        + Console.fixed(scores[index], 4) + label
     }
   }
 

@@ -2,7 +2,6 @@ import Memory
 import Protocols
 import Runtime
 import System
-import Tensors
 
 extension Command {
   static let bench = Command(
@@ -25,7 +24,7 @@ extension Command {
     let engine = try Engine(arguments)
     let start = Clock.nowNanoseconds
     let session = try engine.load(path)
-    fillInputs(of: session)
+    RandomInputs.fill(session)
     let loaded = Clock.nowNanoseconds
     session.run()
     let first = Clock.nowNanoseconds
@@ -84,34 +83,6 @@ extension Command {
       times[index] = Clock.nowNanoseconds - start
     }
     return times
-  }
-
-  /// Bytes from a fixed generator (xorshift64), the same in every run.
-  private static func fillInputs(of session: Session) {
-    var state: UInt64 = 88_172_645_463_325_252
-    for index in session.inputs.indices {
-      session.writeInput(index) { bytes in
-        if session.inputs[index].elementType == .float32 {
-          for offset in stride(from: 0, to: bytes.count, by: 4) {
-            state = next(state)
-            bytes.storeBytes(of: Float(Int64(state & 0xffff)) / 32768 - 1, toByteOffset: offset, as: Float.self)
-          }
-        } else {
-          for offset in 0..<bytes.count {
-            state = next(state)
-            bytes[offset] = UInt8(truncatingIfNeeded: state >> 16)
-          }
-        }
-      }
-    }
-  }
-
-  private static func next(_ state: UInt64) -> UInt64 {
-    var state = state
-    state ^= state << 13
-    state ^= state >> 7
-    state ^= state << 17
-    return state
   }
 
   private static func work(_ session: Session, _ engine: Engine, loadMilliseconds: Double, firstMilliseconds: Double) {

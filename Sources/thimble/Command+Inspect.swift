@@ -37,11 +37,11 @@ extension Command {
       let blob = step.operation.weights.map { graph.blobs[$0] }
       let stored = blob.map { $0.tiles.reduce(0) { $0 + $1.storedByteCount } }
       Console.line(
-        left("\(index)", 4, alignsRight: true) + " " + left(step.name, 24) + " "
-          + left(graph.tensors[step.output].shape.description, 18)
-          + left(work > 0 ? "\(work)" : "", 15, alignsRight: true)
-          + left(blob.map { "\($0.byteCount)" } ?? "", 12, alignsRight: true)
-          + left(stored.map { "\($0)" } ?? "", 12, alignsRight: true))
+        TextColumn.right("\(index)", 4) + " " + TextColumn.left(step.name, 24) + " "
+          + TextColumn.left(graph.tensors[step.output].shape.description, 18)
+          + TextColumn.right(work > 0 ? "\(work)" : "", 15)
+          + TextColumn.right(blob.map { "\($0.byteCount)" } ?? "", 12)
+          + TextColumn.right(stored.map { "\($0)" } ?? "", 12))
     }
     Console.line("     \(Console.fixed(total / 1e6, 2)) million multiply-adds")
   }
@@ -52,11 +52,6 @@ extension Command {
       text += "  real = \(quantization.scale) · (stored − \(quantization.zeroPoint))"
     }
     return text
-  }
-
-  private static func left(_ text: String, _ width: Int, alignsRight: Bool = false) -> String {
-    let padding = String(repeating: " ", count: max(0, width - text.count))
-    return alignsRight ? padding + text : text + padding
   }
 
   private static func printJSON(_ file: borrowing ModelFile, _ needs: Session.Needs) {

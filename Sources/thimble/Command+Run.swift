@@ -42,7 +42,8 @@ extension Command {
       printJSON(session, files, microseconds: microseconds, engine)
     } else {
       for (index, port) in session.outputs.enumerated() {
-        Console.line("\(port.name) \(port.elementType.name) \(port.shape)" + (files.isEmpty ? "" : " → \(files[index])"))
+        Console.line(
+          "\(port.name) \(port.elementType.name) \(port.shape)" + (files.isEmpty ? "" : " → \(files[index])"))
         if labels != nil || arguments.has("image") {
           for line in Classes.lines(of: outputs[index], port, labels: labels ?? [], count: 5) { Console.line(line) }
         }
@@ -77,7 +78,8 @@ extension Command {
     if let missing = isFilled.firstIndex(of: false) {
       let port = session.inputs[missing]
       throw .usage(
-        "input \(port.name) is missing: give --input \(port.name)=FILE with \(port.byteCount) bytes (\(port.elementType.name) \(port.shape)), or --image FILE")
+        "input \(port.name) is missing: give --input \(port.name)=FILE with \(port.byteCount) bytes (\(port.elementType.name) \(port.shape)), or --image FILE"
+      )
     }
   }
 
@@ -101,7 +103,8 @@ extension Command {
       let file = try File(reading: path)
       let byteCount = try file.status().byteCount
       guard byteCount == port.byteCount else {
-        throw SystemError("read", "\(path): it has \(byteCount) bytes, input \(port.name) takes \(port.byteCount)", code: 22)
+        throw SystemError(
+          "read", "\(path): it has \(byteCount) bytes, input \(port.name) takes \(port.byteCount)", code: 22)
       }
       try session.writeInput(index) { (bytes) throws(SystemError) in _ = try file.read(into: bytes) }
     } catch {
@@ -139,7 +142,9 @@ extension Command {
       for (index, bytes) in outputs.enumerated() {
         let path = "\(directory)/out\(index).bin"
         let file = try File(creating: path)
-        try bytes.withUnsafeBufferPointer { (buffer) throws(SystemError) in try file.write(UnsafeRawBufferPointer(buffer)) }
+        try bytes.withUnsafeBufferPointer { (buffer) throws(SystemError) in
+          try file.write(UnsafeRawBufferPointer(buffer))
+        }
         files.append(path)
       }
     } catch {

@@ -22,7 +22,9 @@ struct Picture {
     } else {
       throw .failure("\(path) is neither a BMP nor a PPM picture; `convert \(path) out.bmp` makes one")
     }
-    guard let picture else { throw .failure("\(path): not a picture this program reads (24-bit BMP, 8-bit P6 or P5), or cut off") }
+    guard let picture else {
+      throw .failure("\(path): not a picture this program reads (24-bit BMP, 8-bit P6 or P5), or cut off")
+    }
     self = picture
   }
 

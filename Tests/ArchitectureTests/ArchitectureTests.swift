@@ -6,8 +6,9 @@ import Testing
 @Suite struct ArchitectureTests {
   /// Lowest first: a module imports only what stands above it here. C modules and libraries come first.
   static let order = [
-    "CSystem", "CKernels", "CZstd", "Tensors", "System", "ModelFile", "Importing", "Memory", "Runtime", "Power", "Protocols",
-    "Serving", "ThimbleClient", "thimble",
+    "CSystem", "CKernels", "CZstd", "Tensors", "System", "ModelFile", "Importing", "Memory", "Runtime", "Power",
+    "Protocols",
+    "Serving", "ThimbleClient", "Checks", "thimble",
   ]
   /// Modules of the toolchain that the Embedded subset has.
   static let toolchain: Set = ["Synchronization"]
@@ -45,7 +46,8 @@ import Testing
         guard let module = imported(line) else { continue }
         if Self.toolchain.contains(module) { continue }
         guard let other = Self.order.firstIndex(of: module) else {
-          Issue.record("Sources/\(source.path) imports \(module), which is no module of Thimble's and not in the Embedded subset")
+          Issue.record(
+            "Sources/\(source.path) imports \(module), which is no module of Thimble's and not in the Embedded subset")
           continue
         }
         #expect(other < place, "Sources/\(source.path) imports \(module), which does not stand below \(source.module)")
@@ -56,7 +58,10 @@ import Testing
   /// The module that a line imports: `import X`, `public import struct X.Y`, `@_exported import X`.
   private func imported(_ line: Substring) -> String? {
     let words = line.split(separator: " ")
-    guard let index = words.firstIndex(of: "import"), words[..<index].allSatisfy({ $0.hasPrefix("@") || ["public", "internal", "private", "package", "fileprivate"].contains($0) })
+    guard let index = words.firstIndex(of: "import"),
+      words[..<index].allSatisfy({
+        $0.hasPrefix("@") || ["public", "internal", "private", "package", "fileprivate"].contains($0)
+      })
     else { return nil }
     let kinds: Set = ["struct", "class", "enum", "protocol", "func", "var", "let", "typealias"]
     let rest = words[(index + 1)...].drop(while: { kinds.contains(String($0)) })
@@ -70,7 +75,8 @@ import Testing
 
   @Test func filesAreShort() {
     for source in Self.sources {
-      #expect(source.lines.count <= Self.lineCountMax, "Sources/\(source.path) has \(source.lines.count) lines: split it")
+      #expect(
+        source.lines.count <= Self.lineCountMax, "Sources/\(source.path) has \(source.lines.count) lines: split it")
     }
   }
 }

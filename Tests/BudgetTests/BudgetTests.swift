@@ -39,11 +39,15 @@ import Testing
     for file in [model, path] {
       for threads in [1, 3] {
         let figures = try Figures(try bench(file, ["--threads", "\(threads)", "--memory-budget", "1G"]))
-        #expect(figures.peak <= figures.reserved, "\(file), \(threads) threads: peak \(figures.peak), reserved \(figures.reserved)")
+        #expect(
+          figures.peak <= figures.reserved,
+          "\(file), \(threads) threads: peak \(figures.peak), reserved \(figures.reserved)")
         #expect(figures.reserved <= figures.budget && figures.budget == 1 << 30)
         if threads == 1 {
           let share = String(format: "%.1f", 100 * Double(figures.peak) / Double(figures.reserved))
-          print("\(URL(fileURLWithPath: path).lastPathComponent) \(file == path ? "imported on the fly" : "loaded"): reserved \(figures.reserved), peak \(figures.peak) (\(share) %)")
+          print(
+            "\(URL(fileURLWithPath: path).lastPathComponent) \(file == path ? "imported on the fly" : "loaded"): reserved \(figures.reserved), peak \(figures.peak) (\(share) %)"
+          )
         }
       }
     }
@@ -84,7 +88,9 @@ import Testing
       }
       let refused = try bench(file, options + ["--memory-budget", "\(bytes(least) / 1024 * 95 / 100)K"])
       #expect(refused.status == 1 && refused.output.isEmpty)
-      #expect(refused.error.contains("out of memory budget: ") && refused.error.contains("give --memory-budget "), "\(refused.error)")
+      #expect(
+        refused.error.contains("out of memory budget: ") && refused.error.contains("give --memory-budget "),
+        "\(refused.error)")
       #expect(refused.seconds < 2)
     }
   }

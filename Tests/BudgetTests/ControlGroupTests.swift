@@ -10,8 +10,11 @@ import Testing
   static let isWritable: Bool = {
     let path = mount + "/thimble-test-probe-\(getpid())"
     let works = FileManager.default.fileExists(atPath: mount + "/memory.limit_in_bytes") && mkdir(path, 0o755) == 0
-    if works { rmdir(path) } else {
-      FileHandle.standardError.write(Data("SKIPPED: memory cgroups: \(mount) is not a writable version 1 hierarchy\n".utf8))
+    if works {
+      rmdir(path)
+    } else {
+      FileHandle.standardError.write(
+        Data("SKIPPED: memory cgroups: \(mount) is not a writable version 1 hierarchy\n".utf8))
     }
     return works
   }()
@@ -41,12 +44,15 @@ import Testing
     let folder = try TemporaryFolder()
     let model = folder.file("model.thimble")
     #expect(try Program.run(["import", path, "-o", model], program: Program.chosen).status == 0)
-    let generous = try Program.run(["bench", model, "--runs", "1", "--threads", "2", "--json"], program: Program.chosen)
+    let generous = try Program.run(
+      ["bench", model, "--runs", "1", "--threads", "2", "--json"], program: Program.chosen)
     let reserved = try #require(try generous.json()["reserved_bytes"] as? Int) + 64 * 1024
     let (result, killed, mostBytes) = try run(
       ["bench", model, "--runs", "1", "--threads", "2", "--memory-budget", "\(reserved)", "--json"],
       limit: reserved + Self.kernelByteCount)
-    #expect(result.status == 0 && killed == 0, "\(path): status \(result.status), \(killed) killed, \(mostBytes) bytes: \(result.error)")
+    #expect(
+      result.status == 0 && killed == 0,
+      "\(path): status \(result.status), \(killed) killed, \(mostBytes) bytes: \(result.error)")
   }
 
   @Test(.enabled(if: isWritable, "memory cgroups are not writable")) func theLimitIsTheDefaultBudget() throws {

@@ -32,7 +32,10 @@ import Testing
     (["bench", "x", "--threads", "many"], "thimble bench: --threads takes a whole number from 1 to 64, not many"),
     (["bench", "x", "--runs=0"], "thimble bench: --runs takes a whole number from 1 to 1000000, not 0"),
     (["bench", "x", "--json=yes"], "thimble bench: --json takes no value"),
-    (["run", "x", "--memory-budget", "lots"], "thimble run: --memory-budget takes a size such as 65536, 512K, 64M or 1G, not lots"),
+    (
+      ["run", "x", "--memory-budget", "lots"],
+      "thimble run: --memory-budget takes a size such as 65536, 512K, 64M or 1G, not lots"
+    ),
   ]) func wrongCommandLines(_ words: [String], _ message: String) throws {
     let result = try Program.run(words)
     #expect(result.status == 2 && result.output.isEmpty)
@@ -70,7 +73,8 @@ import Testing
         for threads in ["1", "3"] {
           let out = folder.file("out")
           let result = try Program.run(
-            ["run", path, "--input", input, "--output-dir", out, "--json", "--threads", threads] + (isa.map { ["--isa", $0] } ?? []))
+            ["run", path, "--input", input, "--output-dir", out, "--json", "--threads", threads]
+              + (isa.map { ["--isa", $0] } ?? []))
           #expect(result.status == 0, "\(result.error)")
           let json = try result.json()
           let outputs = try #require(json["outputs"] as? [[String: Any]])
@@ -83,7 +87,8 @@ import Testing
   }
 
   @Test func theWorkerSpeaksLines() throws {
-    let result = try Program.run(["bench", SharedFiles.digits, "--worker"], input: "run 3\n\nmem\nrun 1\nnonsense\nrun x\nquit\nrun 9\n")
+    let result = try Program.run(
+      ["bench", SharedFiles.digits, "--worker"], input: "run 3\n\nmem\nrun 1\nnonsense\nrun x\nquit\nrun 9\n")
     #expect(result.status == 0, "\(result.error)")
     let lines = try result.output.split(separator: "\n").map {
       try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])
@@ -115,7 +120,8 @@ import Testing
       (["run", cutSource, "--input", input], cutSource), (["inspect", text], "not a .thimble model"),
       (["import", text], "is not a TensorFlow Lite model"), (["import", missing], "No such file or directory"),
       (["import", SharedFiles.digits, "-o", folder.file("no/such/folder.thimble")], "No such file or directory"),
-      (["run", model, "--input", input], "it has 3 bytes"), (["run", model, "--input", missing], "No such file or directory"),
+      (["run", model, "--input", input], "it has 3 bytes"),
+      (["run", model, "--input", missing], "No such file or directory"),
       (["run", model, "--image", text], "is neither a BMP nor a PPM picture"),
     ]
     for (words, part) in cases {

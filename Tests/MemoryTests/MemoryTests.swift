@@ -64,7 +64,8 @@ import Testing
   /// A hostile size must meet the budget and not the kernel.
   @Test func terabytesAreRefusedBeforeTheyAreTried() {
     let budget = MemoryBudget(limitByteCount: 1 << 30)
-    #expect(refusal { () throws(MemoryError) in _ = try Arena(byteCount: 1 << 40, for: .activations, budget: budget) } != nil)
+    #expect(
+      refusal { () throws(MemoryError) in _ = try Arena(byteCount: 1 << 40, for: .activations, budget: budget) } != nil)
     #expect(budget.peakReservedByteCount == 0)
     // A budget beyond the machine: the kernel says no, and nothing stays reserved.
     let boundless = MemoryBudget(limitByteCount: Int.max)
@@ -136,7 +137,9 @@ import Testing
     ("64MiB", 64 << 20), ("64MB", 64 << 20), ("7b", 7), ("9223372036854775807", Int.max),
   ]) func sizes(_ text: String, _ byteCount: Int) { #expect(ByteCount.parse(text) == byteCount) }
 
-  @Test(arguments: ["", "M", "-1", "1.5G", "64X", "64MM", "64iB", "9223372036854775808", "9007199254740993K", "64 M", "0x10"])
+  @Test(arguments: [
+    "", "M", "-1", "1.5G", "64X", "64MM", "64iB", "9223372036854775808", "9007199254740993K", "64 M", "0x10",
+  ])
   func otherTexts(_ text: String) { #expect(ByteCount.parse(text) == nil) }
 
   @Test func texts() {
@@ -181,8 +184,12 @@ import Testing
   }
 
   @Test func noLimitIsNone() throws {
-    #expect(DefaultBudget.cgroupLimitByteCount(root: try root(["proc/self/cgroup": "0::/a\n", "sys/fs/cgroup/a/memory.max": "max\n"]).path) == nil)
-    let huge = ["proc/self/cgroup": "4:memory:/a\n", "sys/fs/cgroup/memory/a/memory.limit_in_bytes": "9223372036854771712\n"]
+    #expect(
+      DefaultBudget.cgroupLimitByteCount(
+        root: try root(["proc/self/cgroup": "0::/a\n", "sys/fs/cgroup/a/memory.max": "max\n"]).path) == nil)
+    let huge = [
+      "proc/self/cgroup": "4:memory:/a\n", "sys/fs/cgroup/memory/a/memory.limit_in_bytes": "9223372036854771712\n",
+    ]
     #expect(DefaultBudget.cgroupLimitByteCount(root: try root(huge).path) == nil)
   }
 

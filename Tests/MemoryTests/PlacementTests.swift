@@ -21,15 +21,18 @@ import Testing
       let steps = 1 + random.below(40)
       let buffers = (0..<random.below(60)).map { _ in
         let first = random.below(steps) - 1
-        return Buffer(byteCount: random.below(1 << (1 + random.below(16))), firstStep: first, lastStep: first + random.below(steps))
+        return Buffer(
+          byteCount: random.below(1 << (1 + random.below(16))), firstStep: first, lastStep: first + random.below(steps))
       }
       let (offsets, byteCount) = ActivationPlanner.place(buffers)
       #expect(byteCount >= lowerBound(buffers))
       for (index, buffer) in buffers.enumerated() {
         #expect(offsets[index] % 64 == 0 && offsets[index] + buffer.byteCount <= byteCount)
-        for other in 0..<index where buffer.firstStep <= buffers[other].lastStep && buffers[other].firstStep <= buffer.lastStep {
+        for other in 0..<index
+        where buffer.firstStep <= buffers[other].lastStep && buffers[other].firstStep <= buffer.lastStep {
           #expect(
-            offsets[index] + buffer.byteCount <= offsets[other] || offsets[other] + buffers[other].byteCount <= offsets[index],
+            offsets[index] + buffer.byteCount <= offsets[other]
+              || offsets[other] + buffers[other].byteCount <= offsets[index],
             "round \(round): \(index) and \(other)")
         }
       }
@@ -45,7 +48,8 @@ import Testing
 
 @Suite struct WeightStoreTests {
   /// Segments hold the payload's bytes in order, compressed or not, and constants are one piece.
-  @Test(arguments: SharedFiles.models.filter { !$0.contains("224") }) func segmentsHoldThePayload(_ path: String) throws {
+  @Test(arguments: SharedFiles.models.filter { !$0.contains("224") }) func segmentsHoldThePayload(_ path: String) throws
+  {
     let model = try importModel(try SharedFiles.bytes(path))
     for compression in [ModelFileWriter.Compression.whereItSaves, .none] {
       let budget = MemoryBudget(limitByteCount: 1 << 28)

@@ -56,7 +56,9 @@ import Testing
       let original = FileBytes(try importModel(try SharedFiles.bytes(SharedFiles.digits)).fileBytes(compression))
       let graph = try openModel(original.bytes).graph
       var isCovered = [Bool](repeating: false, count: original.bytes.count)
-      for range in [0..<64, original.metadata] + graph.blobs.flatMap(\.tiles).map({ $0.fileOffset..<$0.fileOffset + $0.storedByteCount }) {
+      for range in [0..<64, original.metadata]
+        + graph.blobs.flatMap(\.tiles).map({ $0.fileOffset..<$0.fileOffset + $0.storedByteCount })
+      {
         for index in range { isCovered[index] = true }
       }
       for _ in 0..<1500 {
@@ -139,7 +141,8 @@ import Testing
 
   @Test func otherFilesAreRefused() throws {
     var random = XorShift(4)
-    let text = "not a .thimble model: the file does not start with THIMBLE; a .tflite file is converted with `thimble import`"
+    let text =
+      "not a .thimble model: the file does not start with THIMBLE; a .tflite file is converted with `thimble import`"
     #expect(try attack([], &random) == text)
     #expect(try attack(try SharedFiles.bytes(SharedFiles.digits), &random) == text)
     #expect(

@@ -34,24 +34,28 @@ import Testing
     _ change: (inout Convolution) -> Void
   ) throws {
     let (file, name) = depthwise ? ("DEPTHWISE_CONV_2D.cases", "u8_multiplier2") : ("CONV_2D.cases", "i8_3x3_same")
-    try broken(file, name, expected, { operation in
-      switch operation {
-      case .convolution(var convolution):
-        change(&convolution)
-        operation = .convolution(convolution)
-      case .depthwiseConvolution(var convolution):
-        change(&convolution)
-        operation = .depthwiseConvolution(convolution)
-      default: Issue.record("not a convolution", sourceLocation: location)
-      }
-    }, location)
+    try broken(
+      file, name, expected,
+      { operation in
+        switch operation {
+        case .convolution(var convolution):
+          change(&convolution)
+          operation = .convolution(convolution)
+        case .depthwiseConvolution(var convolution):
+          change(&convolution)
+          operation = .depthwiseConvolution(convolution)
+        default: Issue.record("not a convolution", sourceLocation: location)
+        }
+      }, location)
   }
 
   @Test func convolutions() throws {
     try convolution("the geometry is out of range") { $0.geometry.strideWidth = 0 }
     try convolution("the geometry is out of range") { $0.geometry.outputHeight = 1 << 21 }
     try convolution("the padding is out of range") { $0.geometry.paddingTop = 1 << 21 }
-    try convolution("the window is too large") { ($0.geometry.kernelHeight, $0.geometry.kernelWidth) = (1 << 8, 1 << 7) }
+    try convolution("the window is too large") {
+      ($0.geometry.kernelHeight, $0.geometry.kernelWidth) = (1 << 8, 1 << 7)
+    }
     try convolution("the geometry does not fit the tensors") { $0.geometry.batches += 1 }
     try convolution("the geometry does not fit the tensors") {
       ($0.geometry.inputHeight, $0.geometry.inputWidth, $0.geometry.inputChannels) = (1 << 20, 1 << 20, 1 << 20)
@@ -96,11 +100,13 @@ import Testing
   private func mean(
     _ expected: String, _ location: SourceLocation = #_sourceLocation, _ change: (inout Mean) -> Void
   ) throws {
-    try broken("MEAN.cases", "u8_hw", expected, { operation in
-      guard case .mean(var mean) = operation else { return }
-      change(&mean)
-      operation = .mean(mean)
-    }, location)
+    try broken(
+      "MEAN.cases", "u8_hw", expected,
+      { operation in
+        guard case .mean(var mean) = operation else { return }
+        change(&mean)
+        operation = .mean(mean)
+      }, location)
   }
 
   @Test func means() throws {
@@ -121,11 +127,13 @@ import Testing
   private func copy(
     _ expected: String, _ location: SourceLocation = #_sourceLocation, _ change: (inout Copy) -> Void
   ) throws {
-    try broken("PAD.cases", "u8_hw", expected, { operation in
-      guard case .copy(var copy) = operation else { return }
-      change(&copy)
-      operation = .copy(copy)
-    }, location)
+    try broken(
+      "PAD.cases", "u8_hw", expected,
+      { operation in
+        guard case .copy(var copy) = operation else { return }
+        change(&copy)
+        operation = .copy(copy)
+      }, location)
   }
 
   @Test func copies() throws {
@@ -133,13 +141,17 @@ import Testing
     try copy("it reaches outside a tensor") { $0.regions[0].sourceOffset += 1 }
     try copy("it reaches outside a tensor") { $0.regions[0].destinationOffset += 1 << 30 }
     try copy("it reaches outside a tensor") { $0.regions[0].runByteCount = 0 }
-    try copy("it reaches outside a tensor") { ($0.regions[0].extents[0], $0.regions[0].destinationStrides[0]) = (2, -1000) }
+    try copy("it reaches outside a tensor") {
+      ($0.regions[0].extents[0], $0.regions[0].destinationStrides[0]) = (2, -1000)
+    }
     try copy("an extent is out of range") { $0.regions[0].extents[0] = 0 }
     try copy("the regions overlap") { $0.regions += [$0.regions[0], $0.regions[0]] }
     // Without the bound these would be 2²⁴⁸ copies of one byte.
     try copy("the regions overlap") {
       $0.regions[0].extents = Array(repeating: 1 << 31, count: 8)
-      ($0.regions[0].sourceStrides, $0.regions[0].destinationStrides) = (Array(repeating: 0, count: 8), Array(repeating: 0, count: 8))
+      ($0.regions[0].sourceStrides, $0.regions[0].destinationStrides) = (
+        Array(repeating: 0, count: 8), Array(repeating: 0, count: 8)
+      )
       $0.regions[0].runByteCount = 1
     }
   }
@@ -167,11 +179,13 @@ import Testing
 
   @Test func pools() throws {
     func pool(_ expected: String, _ change: @escaping (inout Pool) -> Void) throws {
-      try broken("MAX_POOL_2D.cases", "u8_3x3_same", expected, { operation in
-        guard case .pool(var pool) = operation else { return }
-        change(&pool)
-        operation = .pool(pool)
-      })
+      try broken(
+        "MAX_POOL_2D.cases", "u8_3x3_same", expected,
+        { operation in
+          guard case .pool(var pool) = operation else { return }
+          change(&pool)
+          operation = .pool(pool)
+        })
     }
     try pool("a window lies outside the picture") { $0.geometry.paddingTop = 3 }
     try pool("a window lies outside the picture") { $0.geometry.strideWidth = 1000 }
@@ -191,19 +205,27 @@ import Testing
     check("invalid model: input tensor 0 does not exist, is constant or is named twice") { $0.inputs = [0, 0] }
     check("invalid model: operator 0 (CONV_2D) reads tensor 9, which does not exist") { $0.operators[0].inputs = [9] }
     let output = good.operators[0].output
-    check("invalid model: operator 0 (CONV_2D) reads tensor \(output) before anything writes it") { $0.operators[0].inputs = [output] }
-    check("invalid model: operator 0 (CONV_2D) writes tensor 0, which does not exist or is already written") { $0.operators[0].output = 0 }
+    check("invalid model: operator 0 (CONV_2D) reads tensor \(output) before anything writes it") {
+      $0.operators[0].inputs = [output]
+    }
+    check("invalid model: operator 0 (CONV_2D) writes tensor 0, which does not exist or is already written") {
+      $0.operators[0].output = 0
+    }
     check("invalid model: output tensor 9 does not exist, is constant or is never written") { $0.outputs = [9] }
     check("invalid model: operator 0 (CONV_2D): wrong number of operands") { $0.operators[0].inputs = [] }
     check("invalid model: tensor 0 (t0) has an empty or impossible shape [0]") { $0.tensors[0].shape = Shape([0]) }
     check("invalid model: tensor 0 (t0) has an empty or impossible shape [4294967295,4294967295,4294967295]") {
       $0.tensors[0].shape = Shape([4_294_967_295, 4_294_967_295, 4_294_967_295])
     }
-    check("tensor 0 (t0) is too large: 4294967296, this build accepts 2147483648") { $0.tensors[0].shape = Shape([1 << 32]) }
+    check("tensor 0 (t0) is too large: 4294967296, this build accepts 2147483648") {
+      $0.tensors[0].shape = Shape([1 << 32])
+    }
     check("invalid model: tensor 0 (t0) has a scale that is not positive") {
       $0.tensors[0].quantization = Quantization(scale: 0, zeroPoint: 0)
     }
-    check("invalid model: tensor 0 (t0) is constant, but its blob does not exist or has another size") { $0.tensors[0].constant = 5 }
+    check("invalid model: tensor 0 (t0) is constant, but its blob does not exist or has another size") {
+      $0.tensors[0].constant = 5
+    }
     check("blob 0 is too large: 0, this build accepts 4294967296") { $0.blobs[0].byteCount = 0 }
   }
 
@@ -228,11 +250,15 @@ import Testing
     check("blob 0 has a tile outside the file or out of line") { $0.tiles[0].fileOffset = 0 }
     check("blob 0 has a tile outside the file or out of line") { $0.tiles[0].fileOffset = Int.max / 64 * 64 }
     check("blob 0 has a raw tile with two sizes") { $0.tiles[0].decodedByteCount += 64 }
-    check("blob 0 has a raw tile too near the file's end") { $0.tiles[0].fileOffset = (size - $0.tiles[0].storedByteCount) / 64 * 64 }
+    check("blob 0 has a raw tile too near the file's end") {
+      $0.tiles[0].fileOffset = (size - $0.tiles[0].storedByteCount) / 64 * 64
+    }
     check("blob 0 has \(bytes) bytes, but its tiles have \(bytes * 2)") { $0.tiles += $0.tiles }
     check("blob 0 has \(bytes) bytes, but its tiles have 0") { $0.tiles = [] }
     // Many tiles over the same bytes: a small file that takes for ever to check.
-    check("the tiles have \(good.blobs[0].tiles[0].storedByteCount * 5000 + good.blobs[1...].reduce(0) { $0 + $1.byteCount }) bytes, the file only \(size)") {
+    check(
+      "the tiles have \(good.blobs[0].tiles[0].storedByteCount * 5000 + good.blobs[1...].reduce(0) { $0 + $1.byteCount }) bytes, the file only \(size)"
+    ) {
       $0.tiles = Array(repeating: $0.tiles[0], count: 5000)
       $0.byteCount *= 5000
     }

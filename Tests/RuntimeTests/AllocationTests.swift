@@ -4,7 +4,8 @@ import Testing
 /// A run allocates nothing: counted in a process of its own (AllocationProbe), every thread and library included.
 @Suite struct AllocationTests {
   @Test(
-    .enabled(if: ConformanceTests.isOptimized, "unoptimized iterators of the standard library allocate: swift test -c release"),
+    .enabled(
+      if: ConformanceTests.isOptimized, "unoptimized iterators of the standard library allocate: swift test -c release"),
     arguments: [1, 2])
   func runsDoNotAllocate(_ threadCount: Int) throws {
     let result = try Program.run([String(threadCount)] + SharedFiles.models, program: Program.named("AllocationProbe"))

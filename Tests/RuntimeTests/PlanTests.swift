@@ -14,7 +14,9 @@ import Testing
     for input in graph.inputs { lifetimes[input] = (-1, graph.operators.count) }
     for (index, step) in graph.operators.enumerated() {
       lifetimes[step.output] = (index, index)
-      for input in step.inputs where graph.tensors[input].constant == nil { lifetimes[input]!.last = max(lifetimes[input]!.last, index) }
+      for input in step.inputs where graph.tensors[input].constant == nil {
+        lifetimes[input]!.last = max(lifetimes[input]!.last, index)
+      }
     }
     for output in graph.outputs { lifetimes[output]!.last = graph.operators.count }
     return lifetimes
@@ -49,10 +51,13 @@ import Testing
     for (a, first) in lifetimes.enumerated() {
       guard let first else { continue }
       let buffer = placement.buffers[placement.tensorBuffers[a]!]
-      #expect(buffer.firstStep <= first.first && buffer.lastStep >= first.last && buffer.byteCount >= graph.tensors[a].byteCount)
+      #expect(
+        buffer.firstStep <= first.first && buffer.lastStep >= first.last
+          && buffer.byteCount >= graph.tensors[a].byteCount)
       for b in 0..<a where placement.tensorBuffers[a] == placement.tensorBuffers[b] && sources[a] != sources[b] {
         let second = lifetimes[b]!
-        #expect(first.last <= second.first || second.last <= first.first, "\(name): tensors \(a) and \(b) share a buffer")
+        #expect(
+          first.last <= second.first || second.last <= first.first, "\(name): tensors \(a) and \(b) share a buffer")
       }
     }
   }
@@ -98,7 +103,9 @@ import Testing
     graph.operators[3].inputs = [2]
     graph.outputs = [4, 3]
     placement = BufferPlacement(graph, threadCount: 1)
-    #expect(placement.tensorBuffers[3] == placement.tensorBuffers[2] && placement.tensorBuffers[4] != placement.tensorBuffers[2])
+    #expect(
+      placement.tensorBuffers[3] == placement.tensorBuffers[2]
+        && placement.tensorBuffers[4] != placement.tensorBuffers[2])
     expected = inputs[0].map { tables[1][Int(tables[0][Int($0)])] }
     try check(graph, inputs, [expected.map { tables[2][Int($0)] }, expected])
   }

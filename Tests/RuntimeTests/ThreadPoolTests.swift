@@ -45,7 +45,8 @@ import Testing
       _ = try ThreadPool(threadCount: 3, budget: budget)
       Issue.record("two stacks of 128 KiB fit into 200 KiB")
     } catch {
-      #expect(error.message.hasPrefix("out of memory budget: 256.0 KiB needed, 200.0 KiB left; give --memory-budget 256K"))
+      #expect(
+        error.message.hasPrefix("out of memory budget: 256.0 KiB needed, 200.0 KiB left; give --memory-budget 256K"))
     }
     #expect(budget.reservedByteCount == 0)
   }

@@ -29,9 +29,10 @@ import Testing
 
   @Test func locksOpenAfterErrors() {
     let lock = Lock()
-    #expect(systemError { () throws(SystemError) in
-      try lock.withLock { () throws(SystemError) in throw SystemError("fail", code: 1) }
-    } != nil)
+    #expect(
+      systemError { () throws(SystemError) in
+        try lock.withLock { () throws(SystemError) in throw SystemError("fail", code: 1) }
+      } != nil)
     #expect(lock.withLock { 5 } == 5)
   }
 
@@ -127,7 +128,9 @@ extension System.Socket {
     #expect(systemError { () throws(SystemError) in _ = try System.Socket(connectingTo: path) }?.isNotFound == true)
     let listener = try System.Socket(listeningAt: path)
     #expect(try FileSystem.status(of: path).isSocket)
-    #expect(systemError { () throws(SystemError) in _ = try System.Socket(listeningAt: path) }?.code == SystemError.addressInUse)
+    #expect(
+      systemError { () throws(SystemError) in _ = try System.Socket(listeningAt: path) }?.code
+        == SystemError.addressInUse)
     #expect(try listener.accept() == nil)
     let client = try System.Socket(connectingTo: path)
     guard let server = try listener.accept() else {

@@ -53,7 +53,8 @@ func systemError(_ body: () throws(SystemError) -> Void) -> SystemError? {
     var expected = bytes
     (expected[10], expected[11]) = (7, 8)
     #expect(try File.bytes(of: folder.file("a"), limit: 100_000) == expected)
-    #expect(systemError { () throws(SystemError) in _ = try File.bytes(of: folder.file("a"), limit: 99_999) }?.code == 27)
+    #expect(
+      systemError { () throws(SystemError) in _ = try File.bytes(of: folder.file("a"), limit: 99_999) }?.code == 27)
     let file = try File(reading: folder.file("a"))
     let parts = (try file.bytes(60_000), try file.bytes(60_000), try file.bytes(10))
     #expect(parts.0 + parts.1 == expected && parts.0.count == 60_000 && parts.2.isEmpty)
@@ -88,8 +89,10 @@ func systemError(_ body: () throws(SystemError) -> Void) -> SystemError? {
     #expect(status.isDirectory && !status.isRegular && !status.isSocket)
     #expect(try FileSystem.status(of: folder.file("c")).isRegular)
     try FileSystem.removeDirectory(folder.file("d"))
-    #expect(systemError { () throws(SystemError) in _ = try FileSystem.status(of: folder.file("d")) }?.isNotFound == true)
-    #expect(systemError { () throws(SystemError) in _ = try FileSystem.names(in: folder.file("d")) }?.isNotFound == true)
+    #expect(
+      systemError { () throws(SystemError) in _ = try FileSystem.status(of: folder.file("d")) }?.isNotFound == true)
+    #expect(
+      systemError { () throws(SystemError) in _ = try FileSystem.names(in: folder.file("d")) }?.isNotFound == true)
     #expect(systemError { () throws(SystemError) in try FileSystem.remove(folder.file("d")) }?.isNotFound == true)
   }
 

@@ -66,7 +66,8 @@ public func difference(_ actual: [[UInt8]], _ expected: [[UInt8]]) -> String? {
   for (index, (a, b)) in zip(actual, expected).enumerated() where a != b {
     guard a.count == b.count else { return "output \(index) has \(a.count) bytes, not \(b.count)" }
     let wrong = a.indices.filter { a[$0] != b[$0] }
-    return "output \(index): \(wrong.count) of \(b.count) bytes differ, first at \(wrong[0]): \(a[wrong[0]]), not \(b[wrong[0]])"
+    return
+      "output \(index): \(wrong.count) of \(b.count) bytes differ, first at \(wrong[0]): \(a[wrong[0]]), not \(b[wrong[0]])"
   }
   return nil
 }

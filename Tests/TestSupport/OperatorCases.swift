@@ -15,7 +15,8 @@ public enum OperatorCases {
   static let folder = SharedFiles.package.appendingPathComponent("Tests/Golden/operators")
 
   public static let files: [String] =
-    ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []).filter { $0.hasSuffix(".cases") }.sorted()
+    ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []).filter { $0.hasSuffix(".cases") }
+    .sorted()
 
   public static func read(_ file: String) throws -> [OperatorCase] {
     let data = try SharedFiles.bytes(folder.appendingPathComponent(file).path)

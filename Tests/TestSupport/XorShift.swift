@@ -14,7 +14,9 @@ public struct XorShift {
   /// A number in 0..<limit.
   public mutating func below(_ limit: Int) -> Int { Int(next() >> 8) % limit }
 
-  public mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8(truncatingIfNeeded: next() >> 16) } }
+  public mutating func bytes(_ count: Int) -> [UInt8] {
+    (0..<count).map { _ in UInt8(truncatingIfNeeded: next() >> 16) }
+  }
 }
 
 /// FNV-1a of a name: seeds that do not depend on the process.

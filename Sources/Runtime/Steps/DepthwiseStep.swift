@@ -38,7 +38,7 @@ final class DepthwiseStep: Step {
 
   static func zeroRowByteCount(_ convolution: Convolution) -> Int {
     let geometry = convolution.geometry
-    return (geometry.inputWidth + geometry.kernelWidth) * geometry.outputChannels
+    return (geometry.inputWidth + geometry.kernelWidth * geometry.dilationWidth) * geometry.outputChannels
   }
 
   /// Bytes of scratch memory a thread needs: a pointer a tap.
@@ -98,9 +98,11 @@ final class DepthwiseStep: Step {
       for kx in 0..<geometry.kernelWidth {
         let inputX = column * geometry.strideWidth - geometry.paddingLeft + kx * geometry.dilationWidth
         let isInside = rowIsInside && inputX >= 0 && inputX < geometry.inputWidth
+        // A row of zero points has columns too: kernels look for windows that slide.
         taps[tap] =
           isInside
-          ? source + ((batch * geometry.inputHeight + inputY) * geometry.inputWidth + inputX) * width : zeros
+          ? source + ((batch * geometry.inputHeight + inputY) * geometry.inputWidth + inputX) * width
+          : zeros + (rowIsInside ? 0 : kx * geometry.dilationWidth * width)
         tap += 1
       }
     }

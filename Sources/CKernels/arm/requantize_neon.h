@@ -1,0 +1,179 @@
+// The reference's requantization (portable/fixed_point.h) on vectors, and stores of part of a vector.
+//
+// SQRDMULH is floor((2·a·b + 2³¹) / 2³²), saturated: thimble_high_multiply for all a, b. For a negative product −p, gemmlowp
+// gives −floor((p + 2³⁰ − 1) / 2³¹), which is floor((−p + 2³⁰) / 2³¹). SRSHL by −s is floor((x + 2^(s−1)) / 2^s): ties go up,
+// the reference's go away from zero, so negative x are lowered by 1 first where s > 0.
+#ifndef THIMBLE_REQUANTIZE_NEON_H
+#define THIMBLE_REQUANTIZE_NEON_H
+#include <arm_neon.h>
+
+#include "thimble_kernels.h"
+
+#define THIMBLE_INLINE static inline __attribute__((always_inline))
+
+// How a call's numbers allow to requantize; all give the same where more than one is allowed.
+typedef enum {
+  // Shifts of at least 1, and negative values are all clamped, so that how their ties round cannot show.
+  THIMBLE_BOUNDED_POSITIVE,
+  THIMBLE_BOUNDED,
+  THIMBLE_UNBOUNDED,
+  THIMBLE_ONCE,
+} thimble_rounding_neon;
+
+// What is the same for all channels.
+typedef struct {
+  int32x4_t zero_point;
+  uint8x16_t clamp_min, clamp_max;
+  thimble_rounding_neon rounding;
+} thimble_output_neon;
+
+THIMBLE_INLINE thimble_output_neon thimble_output_of(const thimble_requantization *rq) {
+  return (thimble_output_neon){
+      .zero_point = vdupq_n_s32(rq->zero_point),
+      .clamp_min = vdupq_n_u8(rq->clamp_min),
+      .clamp_max = vdupq_n_u8(rq->clamp_max),
+      .rounding = rq->rounds_once                       ? THIMBLE_ONCE
+                  : !rq->is_bounded                     ? THIMBLE_UNBOUNDED
+                  : rq->clamp_min >= rq->zero_point     ? THIMBLE_BOUNDED_POSITIVE
+                                                        : THIMBLE_BOUNDED,
+  };
+}
+
+// x / 2^−right, rounded half away from zero. right ≤ 0.
+THIMBLE_INLINE int32x4_t thimble_rounding_shift_neon(int32x4_t x, int32x4_t right) {
+  int32x4_t lower = vshrq_n_s32(vandq_s32(x, right), 31);  // −1 where x < 0 and right < 0
+  return vrshlq_s32(vqaddq_s32(x, lower), right);
+}
+
+// Any value and any shift in −31…31 (right; negative = left).
+THIMBLE_INLINE int32x4_t thimble_requantize_neon(int32x4_t value, int32x4_t multiplier, int32x4_t shift) {
+  int32x4_t zero = vdupq_n_s32(0), left = vnegq_s32(shift);
+  int32x4_t shifted = vshlq_s32(value, vmaxq_s32(left, zero));
+  return thimble_rounding_shift_neon(vqrdmulhq_s32(shifted, multiplier), vminq_s32(left, zero));
+}
+
+// ⌊(value · multiplier + 2^(30 + shift)) / 2^(31 + shift)⌋, saturated: SRSHL computes without overflow.
+THIMBLE_INLINE int32x4_t thimble_requantize_once_neon(int32x4_t value, int32x4_t multiplier, int32x4_t shift) {
+  int32x4_t right = vsubq_s32(vdupq_n_s32(-31), shift);
+  int64x2_t low = vmull_s32(vget_low_s32(value), vget_low_s32(multiplier)), high = vmull_high_s32(value, multiplier);
+  low = vrshlq_s64(low, vmovl_s32(vget_low_s32(right)));
+  high = vrshlq_s64(high, vmovl_high_s32(right));
+  return vqmovn_high_s64(vqmovn_s64(low), high);
+}
+
+// Four channels' multipliers, and their shifts as SRSHL wants them: left.
+typedef struct {
+  int32x4_t multiplier, left;
+} thimble_factors_neon;
+
+THIMBLE_INLINE thimble_factors_neon thimble_factors_of(const thimble_channels16 *channels, int first) {
+  return (thimble_factors_neon){vld1q_s32(channels->multiplier + first), vnegq_s32(vld1q_s32(channels->shift + first))};
+}
+
+// Four channels: accumulators → what the zero point is added to.
+THIMBLE_INLINE int32x4_t thimble_requantize4(
+    int32x4_t acc, thimble_factors_neon factors, const thimble_rounding_neon rounding) {
+  if (rounding == THIMBLE_ONCE) return thimble_requantize_once_neon(acc, factors.multiplier, vnegq_s32(factors.left));
+  if (rounding == THIMBLE_UNBOUNDED) return thimble_requantize_neon(acc, factors.multiplier, vnegq_s32(factors.left));
+  int32x4_t x = vqrdmulhq_s32(acc, factors.multiplier);
+  if (rounding == THIMBLE_BOUNDED) x = vsraq_n_s32(x, x, 31);  // every shift is at least 1
+  return vrshlq_s32(x, factors.left);
+}
+
+// Saturates to bytes and clamps; the same as clamping first, as the clamps are bytes.
+THIMBLE_INLINE uint8x16_t thimble_narrow16(int32x4_t a, int32x4_t b, int32x4_t c, int32x4_t d, thimble_output_neon output) {
+  int16x8_t low = vqmovn_high_s32(vqmovn_s32(a), b), high = vqmovn_high_s32(vqmovn_s32(c), d);
+  uint8x16_t bytes = vqmovun_high_s16(vqmovun_s16(low), high);
+  return vminq_u8(vmaxq_u8(bytes, output.clamp_min), output.clamp_max);
+}
+
+// 16 outputs. A bounded value does not overflow 32 bits with the zero point, so there the sum may saturate in 16 bits;
+// elsewhere it wraps in 32 bits as the reference's.
+THIMBLE_INLINE uint8x16_t thimble_bytes16(
+    const int32x4_t acc[4], const thimble_factors_neon factors[4], thimble_output_neon output,
+    const thimble_rounding_neon rounding) {
+  int32x4_t x[4];
+  for (int j = 0; j < 4; j++) x[j] = thimble_requantize4(acc[j], factors[j], rounding);
+  if (rounding == THIMBLE_UNBOUNDED || rounding == THIMBLE_ONCE) {
+    for (int j = 0; j < 4; j++) x[j] = vaddq_s32(x[j], output.zero_point);
+    return thimble_narrow16(x[0], x[1], x[2], x[3], output);
+  }
+  int16x8_t zero_point = vreinterpretq_s16_s32(output.zero_point);
+  zero_point = vuzp1q_s16(zero_point, zero_point);
+  int16x8_t low = vqaddq_s16(vqmovn_high_s32(vqmovn_s32(x[0]), x[1]), zero_point);
+  int16x8_t high = vqaddq_s16(vqmovn_high_s32(vqmovn_s32(x[2]), x[3]), zero_point);
+  uint8x16_t bytes = vqmovun_high_s16(vqmovun_s16(low), high);
+  return vminq_u8(vmaxq_u8(bytes, output.clamp_min), output.clamp_max);
+}
+
+// Stores the first `count` bytes, count < 8.
+THIMBLE_INLINE void thimble_store_part8(uint8_t *out, uint8x8_t bytes, size_t count) {
+  if (count & 4) {
+    uint32_t word = vget_lane_u32(vreinterpret_u32_u8(bytes), 0);
+    __builtin_memcpy(out, &word, 4);
+    bytes = vext_u8(bytes, bytes, 4);
+    out += 4;
+  }
+  if (count & 2) {
+    uint16_t half = vget_lane_u16(vreinterpret_u16_u8(bytes), 0);
+    __builtin_memcpy(out, &half, 2);
+    bytes = vext_u8(bytes, bytes, 2);
+    out += 2;
+  }
+  if (count & 1) *out = vget_lane_u8(bytes, 0);
+}
+
+// Stores the first `count` bytes, count up to 16 or more.
+THIMBLE_INLINE void thimble_store16(uint8_t *out, uint8x16_t bytes, size_t count) {
+  if (count >= 16) {
+    vst1q_u8(out, bytes);
+  } else if (count >= 8) {
+    vst1_u8(out, vget_low_u8(bytes));
+    thimble_store_part8(out + 8, vget_high_u8(bytes), count - 8);
+  } else {
+    thimble_store_part8(out, vget_low_u8(bytes), count);
+  }
+}
+THIMBLE_INLINE void thimble_store8(uint8_t *out, uint8x8_t bytes, size_t count) {
+  if (count >= 8)
+    vst1_u8(out, bytes);
+  else
+    thimble_store_part8(out, bytes, count);
+}
+
+// The rare roundings, out of the kernels' way.
+static __attribute__((noinline, unused)) uint8x16_t thimble_rare_bytes16(
+    int32x4_t a, int32x4_t b, int32x4_t c, int32x4_t d, const thimble_factors_neon factors[4],
+    const thimble_output_neon *output) {
+  int32x4_t acc[4] = {a, b, c, d};
+  if (output->rounding == THIMBLE_ONCE) return thimble_bytes16(acc, factors, *output, THIMBLE_ONCE);
+  return thimble_bytes16(acc, factors, *output, THIMBLE_UNBOUNDED);
+}
+
+// 16 channels of `rows` pixels: requantize and store `count` of them, or 16, of the first `valid` pixels.
+THIMBLE_INLINE void thimble_finish16(
+    const int32x4_t (*acc)[4], const int rows, size_t valid, const thimble_channels16 *channels,
+    const thimble_output_neon *output, uint8_t *out, ptrdiff_t out_stride, size_t count) {
+  thimble_factors_neon factors[4];
+  for (int j = 0; j < 4; j++) factors[j] = thimble_factors_of(channels, 4 * j);
+  if (output->rounding == THIMBLE_BOUNDED_POSITIVE) {
+#pragma clang loop unroll(full)
+    for (int p = 0; p < rows; p++, out += out_stride)
+      if ((size_t)p < valid)
+        thimble_store16(out, thimble_bytes16(acc[p], factors, *output, THIMBLE_BOUNDED_POSITIVE), count);
+  } else if (output->rounding == THIMBLE_BOUNDED) {
+#pragma clang loop unroll(full)
+    for (int p = 0; p < rows; p++, out += out_stride)
+      if ((size_t)p < valid) thimble_store16(out, thimble_bytes16(acc[p], factors, *output, THIMBLE_BOUNDED), count);
+  } else {
+    thimble_factors_neon copies[4];
+    for (int j = 0; j < 4; j++) copies[j] = factors[j];
+#pragma clang loop unroll(full)
+    for (int p = 0; p < rows; p++, out += out_stride)
+      if ((size_t)p < valid)
+        thimble_store16(out, thimble_rare_bytes16(acc[p][0], acc[p][1], acc[p][2], acc[p][3], copies, output), count);
+  }
+}
+
+THIMBLE_INLINE size_t thimble_minimum(size_t a, size_t b) { return a < b ? a : b; }
+#endif

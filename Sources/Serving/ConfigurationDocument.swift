@@ -1,0 +1,62 @@
+import Protocols
+import Runtime
+import Tensors
+
+/// `GET /v2/models/M/config`, with the names of Triton's ModelConfig.
+struct ConfigurationDocument: JSONWritable {
+  let model: LoadedModel
+
+  func write(to writer: inout JSONWriter) {
+    writer.beginObject()
+    writer.member("name", model.name)
+    writer.member("platform", "thimble")
+    writer.member("backend", "thimble")
+    writer.key("version_policy")
+    writePolicy(to: &writer)
+    writer.member("max_batch_size", 0)
+    writePorts("input", model.session.inputs, to: &writer)
+    writePorts("output", model.session.outputs, to: &writer)
+    writer.member("labels", model.configuration.labels)
+    writer.endObject()
+  }
+
+  private func writePolicy(to writer: inout JSONWriter) {
+    writer.beginObject()
+    switch model.configuration.versionPolicy {
+    case .latest(let count):
+      writer.key("latest")
+      writer.beginObject()
+      writer.member("num_versions", count)
+    case .all:
+      writer.key("all")
+      writer.beginObject()
+    case .specific(let versions):
+      writer.key("specific")
+      writer.beginObject()
+      writer.member("versions", versions)
+    }
+    writer.endObject()
+    writer.endObject()
+  }
+
+  private func writePorts(_ name: String, _ ports: [Session.Port], to writer: inout JSONWriter) {
+    writer.key(name)
+    writer.beginArray()
+    for port in ports {
+      writer.beginObject()
+      writer.member("name", port.name)
+      writer.member("data_type", "TYPE_" + port.elementType.name)
+      writer.member("dims", port.shape.dimensions)
+      if let quantization = port.quantization {
+        writer.key("thimble_quantization")
+        writer.beginObject()
+        writer.key("scale")
+        writer.float(quantization.scale)
+        writer.member("zero_point", Int(quantization.zeroPoint))
+        writer.endObject()
+      }
+      writer.endObject()
+    }
+    writer.endArray()
+  }
+}

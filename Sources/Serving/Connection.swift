@@ -1,0 +1,199 @@
+import Memory
+import Protocols
+import System
+
+/// One client: its socket, its buffers, and how far its current exchange has come. It frames messages and knows nothing of
+/// models; the server decides what happens between a request and its answer.
+final class Connection {
+  enum Phase {
+    /// Waits for a request, or has part of its head.
+    case head
+    /// Gathers the body, or throws it away where the request is refused already.
+    case body
+    /// A job has the request.
+    case waiting
+    case sending
+    /// Refused in the middle of a request: what the client still sends is thrown away, so that it reads the answer.
+    case lingering
+  }
+
+  /// What came of looking at the bytes received.
+  enum Progress {
+    case needMore
+    case complete
+    case failed(ServingError)
+  }
+
+  let token: UInt64
+  let slot: Int
+  let socket: Socket
+  var interest: EventPoll.Interest = .readable
+  private(set) var phase = Phase.head
+  private(set) var received: ReceiveBuffer
+  private var parser = HTTPRequestParser(limits: HTTPLimits(headBytesMax: ServingLimits.headBytesMax))
+  private var decoder: HTTPBodyDecoder?
+  private(set) var head: HTTPRequestHead?
+  private(set) var route = Route.notFound
+  private(set) var body: RequestBody?
+  /// The answer to a request that is refused before its body has come.
+  private(set) var refusal: ServingError?
+  private(set) var job: Job?
+  private var answer: Answer?
+  private var outgoing: OutgoingAnswer?
+  private var closesAfterAnswer = false
+  private var lingersAfterAnswer = false
+  /// When to give up; no time is set while the connection is idle or a job has the request.
+  private(set) var deadlineNanoseconds = Int64.max
+  private(set) var lastActiveNanoseconds = Clock.nowNanoseconds
+
+  init(token: UInt64, slot: Int, socket: consuming Socket, memory: UnsafeMutableRawBufferPointer) {
+    self.token = token
+    self.slot = slot
+    self.socket = socket
+    received = ReceiveBuffer(memory)
+  }
+
+  /// Whether nothing of a request has come.
+  var isIdle: Bool { phase == .head && received.isEmpty }
+
+  // MARK: Receiving
+
+  /// Bytes received, 0 at the peer's end; and whether that is all there is for now.
+  struct Received {
+    let count: Int
+    let isAll: Bool
+  }
+
+  /// Receives once, into the body where that is possible. Nil where nothing is there.
+  func receive() throws(SystemError) -> Received? {
+    let now = Clock.nowNanoseconds
+    lastActiveNanoseconds = now
+    if phase == .body, received.isEmpty, let direct = decoder?.directBytes, direct > 0, let space = body?.space(direct),
+      !space.isEmpty
+    {
+      guard let count = try socket.receive(into: space) else { return nil }
+      body?.fill(count)
+      decoder?.advance(directBytes: count)
+      deadlineNanoseconds = now + ServingLimits.progressNanoseconds
+      return Received(count: count, isAll: count < space.count)
+    }
+    let space = received.space()
+    guard let count = try socket.receive(into: space) else { return nil }
+    if phase == .head, received.isEmpty { deadlineNanoseconds = now + ServingLimits.headNanoseconds }
+    if phase == .body { deadlineNanoseconds = now + ServingLimits.progressNanoseconds }
+    received.fill(count)
+    return Received(count: count, isAll: count < space.count)
+  }
+
+  /// Looks for a whole head; then `head` and `route` are those of the request.
+  func parseHead() -> Progress {
+    guard !received.isEmpty else { return .needMore }
+    do throws(ProtocolError) {
+      guard case .head(let head, let consumed) = try parser.parse(received.unread) else { return .needMore }
+      received.consume(consumed)
+      self.head = head
+      route = Route(method: head.method, path: head.path)
+      return .complete
+    } catch {
+      return .failed(.malformed(error))
+    }
+  }
+
+  /// Prepares for the request's body. Returns whether there is none. Errors: it is declared too large.
+  func beginBody(bytesMax: Int) throws(ServingError) -> Bool {
+    let limits = HTTPLimits(headBytesMax: ServingLimits.headBytesMax, bodyBytesMax: bytesMax)
+    let decoder: HTTPBodyDecoder
+    do { decoder = try HTTPBodyDecoder(head?.body ?? .empty, limits: limits) } catch { throw .malformed(error) }
+    phase = .body
+    self.decoder = decoder
+    deadlineNanoseconds = Clock.nowNanoseconds + ServingLimits.progressNanoseconds
+    return decoder.isComplete
+  }
+
+  /// Where the body goes; without it the body is thrown away.
+  func keepBody(_ body: RequestBody) { self.body = body }
+
+  /// The body is thrown away and the request then refused.
+  func refuseAfterBody(_ error: ServingError) { refusal = error }
+
+  /// Takes what has been received of the body.
+  func takeBody() -> Progress {
+    do throws(ProtocolError) {
+      while var decoder {
+        let event = try decoder.next(received.unread)
+        self.decoder = decoder
+        switch event {
+        case .end(let consumed):
+          received.consume(consumed)
+          return .complete
+        case .needMore(let consumed):
+          received.consume(consumed)
+          return .needMore
+        case .payload(let range, let consumed):
+          if body != nil {
+            let payload = UnsafeRawBufferPointer(rebasing: received.unread[range])
+            // A body of unknown length that outgrows the budget is refused once it has passed.
+            do throws(MemoryError) { try body?.append(payload) } catch { return .failed(.memory(error)) }
+          }
+          received.consume(consumed)
+        }
+      }
+      return .complete
+    } catch {
+      return .failed(.malformed(error))
+    }
+  }
+
+  func takeBodyMemory() -> RequestBody? {
+    defer { body = nil }
+    return body
+  }
+
+  /// Throws away what has been received.
+  func discardReceived() { received.consume(received.unread.count) }
+
+  // MARK: Answering
+
+  func wait(for job: Job) {
+    phase = .waiting
+    self.job = job
+    deadlineNanoseconds = Int64.max
+  }
+
+  /// `lingers`: the request has not been received to its end, so that nothing after it can be understood.
+  func send(_ answer: Answer, keepsAlive: Bool, lingers: Bool = false) {
+    let keepsAlive = keepsAlive && !lingers && head?.keepsAlive == true
+    phase = .sending
+    job = nil
+    body = nil
+    self.answer = answer
+    outgoing = OutgoingAnswer(answer, keepsAlive: keepsAlive, leavesBodyOut: head?.method == .head)
+    closesAfterAnswer = !keepsAlive
+    lingersAfterAnswer = lingers
+    deadlineNanoseconds = Clock.nowNanoseconds + ServingLimits.progressNanoseconds
+  }
+
+  /// Sends on. Returns whether all of the answer is sent.
+  func flush() throws(SystemError) -> Bool {
+    while outgoing?.isComplete == false {
+      guard try outgoing?.send(to: socket) == true else { return false }
+      deadlineNanoseconds = Clock.nowNanoseconds + ServingLimits.progressNanoseconds
+    }
+    return true
+  }
+
+  /// After the answer: gets ready for the next request. Returns false where the connection is to be closed.
+  func finishExchange(_ buffers: BufferPool) -> Bool {
+    if let tensors = answer?.tensors { buffers.give(tensors) }
+    (answer, outgoing, head, decoder, refusal) = (nil, nil, nil, nil, nil)
+    lastActiveNanoseconds = Clock.nowNanoseconds
+    if lingersAfterAnswer {
+      phase = .lingering
+      deadlineNanoseconds = lastActiveNanoseconds + ServingLimits.lingerNanoseconds
+      return true
+    }
+    phase = .head
+    deadlineNanoseconds = received.isEmpty ? Int64.max : lastActiveNanoseconds + ServingLimits.headNanoseconds
+    return !closesAfterAnswer
+  }
+}

@@ -1,0 +1,142 @@
+import Memory
+import Protocols
+import Runtime
+import System
+import Tensors
+
+/// One inference request: parsed and checked, decoded into the model's inputs, run, and answered.
+final class InferenceJob: Job, @unchecked Sendable {
+  let metrics: ModelMetrics
+  private var model: LoadedModel?
+  private var body: RequestBody?
+  private let headerContentLength: Int?
+  private let buffers: BufferPool
+  private var request: InferenceRequest?
+  private var requestMemory: HeldMemory?
+  /// When it is too late to start. Unlike `deadlineNanoseconds`, which is the event loop's, the worker reads it.
+  private var latestStartNanoseconds = Int64.max
+  private var durations = ModelMetrics.Durations()
+  private var batch = 1
+  private var result: Result<Answer, ServingError>?
+
+  init(
+    connection: UInt64, model: LoadedModel, metrics: ModelMetrics, body: RequestBody, headerContentLength: Int?,
+    buffers: BufferPool
+  ) {
+    self.model = model
+    self.metrics = metrics
+    self.body = body
+    self.headerContentLength = headerContentLength
+    self.buffers = buffers
+    super.init(connection: connection)
+    metrics.pendingCount += 1
+  }
+
+  /// Parses on the event loop what is short, so that a bad request is refused at once and a timeout is known.
+  func prepare() throws(ServingError) {
+    guard let body, let model, headerContentLength ?? body.count <= ServingLimits.loopParseBytesMax else { return }
+    try parse(body, model)
+    deadlineNanoseconds = latestStartNanoseconds
+  }
+
+  /// Where it never gets to the worker: the answer to a refusal.
+  func refused(_ error: ServingError) -> Answer {
+    metrics.pendingCount -= 1
+    metrics.failed(nanoseconds: Clock.nowNanoseconds - receivedNanoseconds)
+    return Answer(error)
+  }
+
+  /// The client has gone before it was started.
+  func dropped() { metrics.pendingCount -= 1 }
+
+  var tooLate: ServingError { .tooLate(timeoutMicros: request?.parameters.timeoutMicros ?? 0) }
+
+  override func finish(_ server: Server) -> Answer {
+    metrics.pendingCount -= 1
+    let elapsed = Clock.nowNanoseconds - receivedNanoseconds
+    switch result {
+    case .success(let answer):
+      durations.requestNanoseconds = elapsed
+      metrics.succeeded(durations, batch: batch)
+      return answer
+    case .failure(let error):
+      metrics.failed(nanoseconds: elapsed)
+      return Answer(error)
+    case nil: return Answer(.stopping)
+    }
+  }
+
+  // MARK: The worker's side
+
+  override func run() {
+    do throws(ServingError) { result = .success(try execute()) } catch { result = .failure(error) }
+    // What is finished must not keep an unloaded model in memory.
+    (model, body, request, requestMemory) = (nil, nil, nil, nil)
+  }
+
+  private func execute() throws(ServingError) -> Answer {
+    guard let model, let body else { throw .stopping }
+    let start = Clock.nowNanoseconds
+    durations.queueNanoseconds = start - receivedNanoseconds
+    if request == nil { try parse(body, model) }
+    guard let request else { throw .stopping }
+    guard start <= latestStartNanoseconds else { throw tooLate }
+    let session = model.session
+    try InferenceJob.writeInputs(request, body.bytes, to: session)
+    body.giveBack()
+    self.body = nil
+    let inputsDone = Clock.nowNanoseconds
+    session.run()
+    let inferenceDone = Clock.nowNanoseconds
+    let answer = try InferenceJob.answer(request, of: model, buffers)
+    durations.inputNanoseconds = inputsDone - start
+    durations.inferenceNanoseconds = inferenceDone - inputsDone
+    durations.outputNanoseconds = Clock.nowNanoseconds - inferenceDone
+    return answer
+  }
+
+  // MARK: Either side
+
+  private func parse(_ body: RequestBody, _ model: LoadedModel) throws(ServingError) {
+    // The parser copies names, which may be all of a hostile request's JSON.
+    let jsonBytes = headerContentLength ?? body.count
+    if jsonBytes > ServingLimits.loopParseBytesMax { requestMemory = try reserve(jsonBytes) }
+    var request: InferenceRequest
+    do throws(ProtocolError) {
+      request = try InferenceRequest(parsing: body.bytes, headerContentLength: headerContentLength)
+      if request.rawInput != nil, model.session.inputs.count == 1 {
+        let port = model.session.inputs[0]
+        try request.bindRawInput(name: port.name, elementType: port.elementType, shape: port.shape)
+      }
+    } catch {
+      throw .malformed(error)
+    }
+    try request.check(against: model)
+    if request.keptByteCount <= ServingLimits.unreservedBytesMax { requestMemory = nil }
+    if request.parameters.timeoutMicros > 0 {
+      let (nanoseconds, overflow) = request.parameters.timeoutMicros.multipliedReportingOverflow(by: 1000)
+      let (deadline, carry) = receivedNanoseconds.addingReportingOverflow(Int64(overflow ? Int.max : nanoseconds))
+      latestStartNanoseconds = carry ? Int64.max : deadline
+    }
+    batch = max(1, model.session.inputs.first?.shape.dimensions.first ?? 1)
+    self.request = request
+  }
+
+  private func reserve(_ byteCount: Int) throws(ServingError) -> HeldMemory {
+    do { return try buffers.reserve(byteCount) } catch { throw buffers.refusal(error) }
+  }
+
+  private static func writeInputs(
+    _ request: InferenceRequest, _ body: UnsafeRawBufferPointer, to session: Session
+  ) throws(ServingError) {
+    for index in session.inputs.indices {
+      let name = session.inputs[index].name
+      guard let tensor = request.inputs.first(where: { $0.name == name }) else { continue }  // checked before
+      do throws(ProtocolError) {
+        try session.writeInput(index) { (bytes) throws(ProtocolError) in try tensor.decode(from: body, into: bytes) }
+      } catch {
+        throw .malformed(error)
+      }
+    }
+  }
+}

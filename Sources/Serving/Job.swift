@@ -1,0 +1,19 @@
+import System
+
+/// Work for the worker thread. The event loop makes it and looks at it again once it is finished; in between it is the
+/// worker's alone.
+class Job: @unchecked Sendable {
+  /// The connection that waits for it.
+  let connection: UInt64
+  let receivedNanoseconds = Clock.nowNanoseconds
+  /// When it is too late to start, on the monotonic clock. The event loop's alone.
+  var deadlineNanoseconds = Int64.max
+
+  init(connection: UInt64) { self.connection = connection }
+
+  /// Does the work, on the worker thread.
+  func run() {}
+
+  /// Takes note of the result, on the event loop's thread; returns what to answer.
+  func finish(_ server: Server) -> Answer { .empty }
+}

@@ -1,0 +1,69 @@
+import Memory
+import ModelFile
+import Runtime
+import System
+
+/// One version of a model, ready to run. The last reference gives its memory back.
+final class LoadedModel: @unchecked Sendable {
+  let name: String
+  let version: Int
+  let session: Session
+  let configuration: ModelConfiguration
+  /// Bytes of the budget that it holds.
+  let byteCount: Int
+  /// What the file was when it was read: a reload of the same file is nothing to do.
+  let file: FileIdentity
+  private let labelMemory: MemoryBudget.Reservation
+
+  /// Tells whether a path still names the same unchanged file.
+  struct FileIdentity: Equatable, Sendable {
+    let device: UInt64
+    let inode: UInt64
+    let byteCount: Int
+    let modifiedNanoseconds: Int64
+
+    init(path: String) throws(SystemError) {
+      let status = try FileSystem.status(of: path)
+      device = status.device
+      inode = status.inode
+      byteCount = status.byteCount
+      modifiedNanoseconds = status.modifiedNanoseconds
+    }
+  }
+
+  init(
+    name: String, version: Int, path: String, configuration: ModelConfiguration, kernels: Kernels, pool: ThreadPool,
+    budget: MemoryBudget
+  ) throws(ServingError) {
+    do { file = try FileIdentity(path: path) } catch { throw .repository(error) }
+    labelMemory = try LoadedModel.reserveLabels(configuration.labels, budget)
+    (session, byteCount) = try LoadedModel.open(path, kernels, pool, budget)
+    self.name = name
+    self.version = version
+    self.configuration = configuration
+  }
+
+  /// A string of over 15 bytes takes an allocation of its own.
+  private static func reserveLabels(
+    _ labels: [String], _ budget: MemoryBudget
+  ) throws(ServingError) -> MemoryBudget.Reservation {
+    let byteCount = labels.reduce(0) { $0 + 16 + ($1.utf8.count > 15 ? $1.utf8.count + 48 : 0) }
+    do { return try budget.reserve(byteCount, for: .metadata) } catch { throw .memory(error) }
+  }
+
+  private static func open(
+    _ path: String, _ kernels: Kernels, _ pool: ThreadPool, _ budget: MemoryBudget
+  ) throws(ServingError) -> (Session, byteCount: Int) {
+    do throws(SessionError) {
+      let file: ModelFile
+      do { file = try ModelFile.open(path) } catch { throw .file(error) }
+      let needs = Session.needs(file, plan: Plan(file.graph, threadCount: pool.threadCount))
+      return (try Session(file, kernels: kernels, pool: pool, budget: budget), needs.loadedByteCount)
+    } catch {
+      switch error {
+      case .memory(let error): throw .memory(error)
+      case .file(let error): throw .modelFile(path: path, error)
+      }
+    }
+  }
+}

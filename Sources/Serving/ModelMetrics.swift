@@ -1,0 +1,55 @@
+import System
+
+/// What one version of a model has done. Owned by the event loop.
+final class ModelMetrics {
+  let model: String
+  let version: Int
+  var successCount = 0
+  var failureCount = 0
+  /// Inferences done, each element of a batch counted.
+  var inferenceCount = 0
+  /// Runs of the network.
+  var executionCount = 0
+  /// Requests that wait or run.
+  var pendingCount = 0
+  var durations = Durations()
+  var failureNanoseconds: Int64 = 0
+  /// Wall clock, since 1970.
+  var lastInferenceMilliseconds: Int64 = 0
+
+  /// Times of one request, or their sums.
+  struct Durations: Sendable {
+    /// From the whole request to the answer.
+    var requestNanoseconds: Int64 = 0
+    var queueNanoseconds: Int64 = 0
+    var inputNanoseconds: Int64 = 0
+    var inferenceNanoseconds: Int64 = 0
+    var outputNanoseconds: Int64 = 0
+
+    static func += (sum: inout Durations, one: Durations) {
+      sum.requestNanoseconds += one.requestNanoseconds
+      sum.queueNanoseconds += one.queueNanoseconds
+      sum.inputNanoseconds += one.inputNanoseconds
+      sum.inferenceNanoseconds += one.inferenceNanoseconds
+      sum.outputNanoseconds += one.outputNanoseconds
+    }
+  }
+
+  init(model: String, version: Int) {
+    self.model = model
+    self.version = version
+  }
+
+  func succeeded(_ durations: Durations, batch: Int) {
+    successCount += 1
+    inferenceCount += batch
+    executionCount += 1
+    self.durations += durations
+    lastInferenceMilliseconds = Clock.wallMilliseconds
+  }
+
+  func failed(nanoseconds: Int64) {
+    failureCount += 1
+    failureNanoseconds += nanoseconds
+  }
+}

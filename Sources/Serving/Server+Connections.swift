@@ -1,0 +1,170 @@
+import Memory
+import Protocols
+import System
+
+extension Server {
+  var connectionCount: Int { connections.count - freeSlots.count }
+
+  // MARK: Coming and going
+
+  func acceptClients() {
+    guard let listener else { return }
+    do throws(SystemError) {
+      while let socket = try listener.socket.accept() { admit(socket) }
+    } catch {
+      // Out of descriptors: a closed connection gives one back. Until then the event would come again and again.
+      log.line("cannot accept a client: \(error.message)")
+      if isAccepting { poll.remove(listener.socket.descriptor) }
+      isAccepting = false
+    }
+  }
+
+  private func admit(_ socket: consuming Socket) {
+    if freeSlots.isEmpty { closeLongestIdle() }
+    guard let slot = freeSlots.popLast() else {
+      let limit = configuration.limits.connectionsMax
+      let refusal = Answer(.tooManyConnections(limit: limit))
+      var outgoing = OutgoingAnswer(refusal, keepsAlive: false, leavesBodyOut: false)
+      _ = try? outgoing.send(to: socket)
+      return
+    }
+    let token = Server.firstConnectionToken + acceptedCount * UInt64(connections.count) + UInt64(slot)
+    acceptedCount += 1
+    let connection = Connection(token: token, slot: slot, socket: socket, memory: receiveMemory(of: slot))
+    do throws(SystemError) {
+      try poll.add(connection.socket.descriptor, connection.interest, token: token)
+      connections[slot] = connection
+    } catch {
+      freeSlots.append(slot)
+    }
+  }
+
+  private func closeLongestIdle() {
+    var longest: Connection?
+    for case let connection? in connections where connection.isIdle {
+      if let found = longest, found.lastActiveNanoseconds <= connection.lastActiveNanoseconds { continue }
+      longest = connection
+    }
+    guard let longest, Clock.nowNanoseconds - longest.lastActiveNanoseconds >= ServingLimits.idleNanosecondsMin else {
+      return
+    }
+    close(longest)
+  }
+
+  func connection(_ token: UInt64) -> Connection? {
+    guard token >= Server.firstConnectionToken else { return nil }
+    let slot = Int((token - Server.firstConnectionToken) % UInt64(connections.count))
+    guard let connection = connections[slot], connection.token == token else { return nil }
+    return connection
+  }
+
+  func close(_ connection: Connection) {
+    guard connections[connection.slot] === connection else { return }
+    // Nobody waits for it any more. One that runs already finishes and finds no connection.
+    if let job = connection.job, scheduler.withdraw(job) { (job as? InferenceJob)?.dropped() }
+    poll.remove(connection.socket.descriptor)
+    connections[connection.slot] = nil
+    freeSlots.append(connection.slot)
+    if !isAccepting, let listener {
+      isAccepting = (try? poll.add(listener.socket.descriptor, .readable, token: Server.listenerToken)) != nil
+    }
+  }
+
+  // MARK: Events
+
+  func handleConnection(_ event: EventPoll.Event) {
+    guard let connection = connection(event.token) else { return }
+    // Both directions are shut: nobody reads an answer.
+    if !event.ready.isDisjoint(with: .failed) { return close(connection) }
+    if connection.phase == .waiting {
+      // More requests wait their turn in the socket.
+      return watch(connection, [])
+    }
+    advance(connection, mayReceive: event.ready.contains(.readable))
+  }
+
+  private func watch(_ connection: Connection, _ interest: EventPoll.Interest) {
+    guard connection.interest != interest else { return }
+    connection.interest = interest
+    do throws(SystemError) {
+      try poll.change(connection.socket.descriptor, interest, token: connection.token)
+    } catch {
+      close(connection)
+    }
+  }
+
+  /// Goes on with a connection until it has to wait: for bytes, for room to send, or for a job.
+  func advance(_ connection: Connection, mayReceive: Bool) {
+    var turnBytes = ServingLimits.turnBytesMax
+    var mayReceive = mayReceive
+    while connections[connection.slot] === connection {
+      switch connection.phase {
+      case .head, .body, .lingering:
+        if step(connection) { continue }
+        guard connections[connection.slot] === connection else { return }
+        guard mayReceive, turnBytes > 0 else { return watch(connection, .readable) }
+        let received = receive(connection)
+        turnBytes -= received.count
+        mayReceive = !received.isAll
+      case .sending:
+        switch flush(connection) {
+        case .complete: break
+        case .needMore: return watch(connection, .writable)
+        case .failed: return close(connection)
+        }
+      case .waiting: return
+      }
+    }
+  }
+
+  /// Returns whether there may be more to do with the bytes that are there.
+  private func step(_ connection: Connection) -> Bool {
+    switch connection.phase {
+    case .head:
+      switch connection.parseHead() {
+      case .needMore: return false
+      case .complete: begin(connection)
+      case .failed(let error): refuse(connection, error)
+      }
+      return true
+    case .body:
+      switch connection.takeBody() {
+      case .needMore: return false
+      case .complete: dispatch(connection)
+      case .failed(let error): refuse(connection, error)
+      }
+      return true
+    default:
+      connection.discardReceived()
+      return false
+    }
+  }
+
+  /// Answers in the middle of a request, of which the rest is not understood any more.
+  private func refuse(_ connection: Connection, _ error: ServingError) {
+    let error = if case .memory(let memory) = error { buffers.refusal(memory) } else { error }
+    connection.send(Answer(error), keepsAlive: false, lingers: true)
+  }
+
+  /// Receives once; the connection is closed where the peer has ended.
+  private func receive(_ connection: Connection) -> Connection.Received {
+    do throws(SystemError) {
+      guard let received = try connection.receive() else { return .init(count: 0, isAll: true) }
+      if received.count == 0 { close(connection) }
+      return received
+    } catch {
+      close(connection)
+      return .init(count: 0, isAll: true)
+    }
+  }
+
+  private func flush(_ connection: Connection) -> Connection.Progress {
+    do throws(SystemError) {
+      guard try connection.flush() else { return .needMore }
+    } catch {
+      return .failed(.system(error))
+    }
+    if !connection.finishExchange(buffers) || isStopping && connection.isIdle { close(connection) }
+    return .complete
+  }
+}

@@ -1,0 +1,227 @@
+import Memory
+import Protocols
+import Runtime
+import System
+
+/// The daemon: one event loop on the calling thread, one worker thread that runs models.
+public final class Server: @unchecked Sendable {
+  /// How a server came to its end.
+  public enum Ending: Sendable {
+    /// Every request in flight was answered.
+    case drained
+    /// The drain took too long, or a second signal came; the worker may still run.
+    case cut
+  }
+
+  let configuration: ServerConfiguration
+  let budget: MemoryBudget
+  let buffers: BufferPool
+  let repository: ModelRepository
+  let scheduler: Scheduler
+  let loader: ModelLoader
+  let log: Log
+  let poll: EventPoll
+  let startedMilliseconds = Clock.wallMilliseconds
+  private let receiveMemory: Arena
+  private let signals: TerminationSignals?
+  private let stopRequests = Futex()
+  private var takenStopRequests: UInt32 = 0
+
+  var listener: Listener?
+  /// By slot.
+  var connections: [Connection?]
+  var freeSlots: [Int]
+  var acceptedCount: UInt64 = 0
+  /// Whether the listener is watched; it is not while the process is out of descriptors.
+  var isAccepting = false
+  var metrics: [ModelMetrics] = []
+  /// When a drain ends at the latest; nil while the server is not stopping.
+  private(set) var drainDeadlineNanoseconds: Int64?
+  private var isCut = false
+
+  static let listenerToken: UInt64 = 0
+  static let schedulerToken: UInt64 = 1
+  static let signalToken: UInt64 = 2
+  static let firstConnectionToken: UInt64 = 16
+
+  /// Reserves the server's own memory. Create `signals` before any other thread.
+  public init(
+    _ configuration: ServerConfiguration, kernels: Kernels, pool: ThreadPool, budget: MemoryBudget,
+    signals: consuming TerminationSignals? = nil
+  ) throws(ServingError) {
+    guard configuration.limits.areConsistent else { throw .limits }
+    let slots = configuration.limits.connectionsMax
+    do { poll = try EventPoll() } catch { throw .system(error) }
+    do throws(MemoryError) {
+      receiveMemory = try Arena(byteCount: slots * ServingLimits.receiveBufferBytes, for: .buffers, budget: budget)
+    } catch {
+      throw .memory(error)
+    }
+    scheduler = try Scheduler(budget: budget, capacity: configuration.limits.queuedRequestsMax)
+    buffers = BufferPool(budget: budget)
+    buffers.lastingByteCount = receiveMemory.byteCount
+    let directory = ModelDirectory(configuration.modelsDirectory)
+    repository = ModelRepository(directory)
+    loader = ModelLoader(directory: directory, kernels: kernels, pool: pool, budget: budget)
+    log = Log(isQuiet: configuration.isQuiet)
+    connections = (0..<slots).map { _ in nil }
+    freeSlots = Array((0..<slots).reversed())
+    self.signals = signals
+    self.configuration = configuration
+    self.budget = budget
+  }
+
+  var isStopping: Bool { drainDeadlineNanoseconds != nil }
+
+  func receiveMemory(of slot: Int) -> UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(
+      start: receiveMemory.base + slot * ServingLimits.receiveBufferBytes, count: ServingLimits.receiveBufferBytes)
+  }
+
+  /// Asks the server to stop, from any thread; a second call cuts the drain short.
+  public func stop() {
+    stopRequests.add(1)
+    scheduler.signal()
+  }
+
+  // MARK: Starting
+
+  /// Loads models, then listens: once the socket is there, the server is ready. A model that does not load is no error.
+  public func start() throws(ServingError) {
+    try Listener.makeWay(at: configuration.socketPath)
+    try repository.scan()
+    try loadInitialModels()
+    let listener = try Listener(path: configuration.socketPath)
+    do throws(SystemError) {
+      try poll.add(listener.socket.descriptor, .readable, token: Server.listenerToken)
+      try poll.add(scheduler.descriptor, .readable, token: Server.schedulerToken)
+      if let descriptor = signalDescriptor { try poll.add(descriptor, .readable, token: Server.signalToken) }
+    } catch {
+      throw .system(error)
+    }
+    try scheduler.start()
+    isAccepting = true
+    self.listener = listener
+    log.line(
+      "serving \(repository.loadedModels.count) of \(repository.entries.count) models from "
+        + "\(configuration.modelsDirectory) at \(configuration.socketPath); \(log.budget(budget)); "
+        + "kernels \(loader.kernels.name), \(loader.pool.threadCount) thread\(loader.pool.threadCount == 1 ? "" : "s")")
+  }
+
+  private func loadInitialModels() throws(ServingError) {
+    var names: [String] = []
+    switch configuration.initialLoad {
+    case .everything: names = repository.entries.map { $0.name }
+    case .only(let wanted): names = wanted
+    }
+    for name in names {
+      _ = try repository.entry(name)
+      let result: Result<[ModelLoader.Outcome], ServingError>
+      do throws(ServingError) {
+        result = .success(try loader.load(name, configuration: nil, current: []))
+      } catch {
+        result = .failure(error)
+      }
+      let failure = repository.finishLoad(name, result)
+      log.load(name, repository, failure: failure)
+      if takeSignal() { throw .stopping }
+    }
+  }
+
+  // MARK: The loop
+
+  /// Serves until told to stop.
+  public func run() throws(ServingError) -> Ending {
+    while true {
+      let timeout = timeoutMilliseconds()
+      do throws(SystemError) { try poll.wait(timeoutMilliseconds: timeout) { handle($0) } } catch {
+        throw .system(error)
+      }
+      if timeout >= 0 { expire(Clock.nowNanoseconds) }
+      if isStopping, connectionCount == 0 { break }
+      if isCut { break }
+    }
+    scheduler.stop(waits: !isCut)
+    if isCut {
+      log.line("stopped with \(connectionCount) requests unanswered")
+      return .cut
+    }
+    log.line("stopped")
+    return .drained
+  }
+
+  private func handle(_ event: EventPoll.Event) {
+    switch event.token {
+    case Server.listenerToken: acceptClients()
+    case Server.schedulerToken:
+      for job in scheduler.takeFinished() { finish(job) }
+      takeStopRequests()
+    case Server.signalToken:
+      while takeSignal() { beginStopping() }
+    default: handleConnection(event)
+    }
+  }
+
+  private func takeStopRequests() {
+    let requests = stopRequests.load()
+    while takenStopRequests != requests {
+      takenStopRequests &+= 1
+      beginStopping()
+    }
+  }
+
+  private var signalDescriptor: Int32? {
+    switch signals {
+    case .some(let signals): signals.descriptor
+    case .none: nil
+    }
+  }
+
+  private func takeSignal() -> Bool {
+    switch signals {
+    case .some(let signals): signals.next() != nil
+    case .none: false
+    }
+  }
+
+  // MARK: Stopping
+
+  private func beginStopping() {
+    guard !isStopping else {
+      isCut = true
+      return
+    }
+    drainDeadlineNanoseconds =
+      Clock.nowNanoseconds + Int64(configuration.limits.drainMilliseconds) * 1_000_000
+    log.line("stopping: \(connectionCount) clients are connected")
+    // Who is in the queue of the socket has been accepted as far as it knows.
+    acceptClients()
+    if isAccepting, let listener { poll.remove(listener.socket.descriptor) }
+    isAccepting = false
+    listener?.removeFile()
+    listener = nil
+    for case let connection? in connections where connection.isIdle { advance(connection, mayReceive: true) }
+    for case let connection? in connections where connection.isIdle { close(connection) }
+  }
+
+  // MARK: Time
+
+  /// Until the next thing that is due; −1 where nothing is, so that an idle server does not wake.
+  private func timeoutMilliseconds() -> Int32 {
+    var due = drainDeadlineNanoseconds ?? Int64.max
+    for case let connection? in connections {
+      due = min(due, connection.deadlineNanoseconds, connection.job?.deadlineNanoseconds ?? Int64.max)
+    }
+    guard due < Int64.max else { return -1 }
+    let left = max(0, due - Clock.nowNanoseconds)
+    return Int32(min(left / 1_000_000 + 1, 3_600_000))
+  }
+
+  private func expire(_ now: Int64) {
+    if let deadline = drainDeadlineNanoseconds, now >= deadline { isCut = true }
+    for case let connection? in connections {
+      if now >= connection.deadlineNanoseconds { close(connection) }
+      if let job = connection.job, now >= job.deadlineNanoseconds { expire(job, of: connection) }
+    }
+  }
+}

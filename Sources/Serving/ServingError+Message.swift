@@ -1,0 +1,75 @@
+import Memory
+import ModelFile
+import Protocols
+import System
+import Tensors
+
+extension ServingError {
+  /// What is wrong and what to do about it.
+  public var message: String {
+    switch self {
+    case .malformed(let error): error.message
+    case .noSuchPath: "there is nothing at this path: models are under /v2/models, the metrics at /metrics"
+    case .methodNotAllowed(let allow): "this path takes only \(allow)"
+    case .unknownModel(let name): "there is no model \(ServingError.quoted(name)) here: GET /v2/models lists them"
+    case .unknownVersion(let model, let version):
+      "model \(ServingError.quoted(model)) has no loaded version \(ServingError.quoted(version)): "
+        + "POST /v2/repository/index lists them"
+    case .inputMissing(let model, let input):
+      "model \(model) needs the input \(ServingError.quoted(input)), which the request lacks"
+    case .inputUnknown(let model, let input):
+      "model \(model) has no input \(ServingError.quoted(input)): GET /v2/models/\(model) describes it"
+    case .inputType(let input, let expected, let actual):
+      "input \(input) is of type \(expected.name), not \(actual.name)"
+    case .inputShape(let input, let expected, let actual):
+      "input \(input) has the shape \(expected.description), not \(actual.description)"
+    case .outputUnknown(let model, let output):
+      "model \(model) has no output \(ServingError.quoted(output)): GET /v2/models/\(model) describes it"
+    case .outputRepeated(let output): "output \(output) is asked for more than once"
+    default: stateMessage
+    }
+  }
+
+  private var stateMessage: String {
+    switch self {
+    case .queueFull(let limit): "\(limit) requests wait already: try again later"
+    case .tooManyConnections(let limit): "\(limit) clients are connected already: try again later"
+    case .tooLate(let micros): "the request waited longer than its timeout of \(micros) µs"
+    case .stopping: "the server is stopping"
+    case .modelLoading(let name): "model \(name) is being loaded: try again later"
+    case .modelUnavailable(let model, let reason):
+      "model \(model) is not loaded (\(reason)): load it with POST /v2/repository/models/\(model)/load"
+    case .busyMemory(let error): "no memory while other requests are served: \(error.message)"
+    case .memory(let error): error.message
+    case .repository(let error): "the model repository cannot be read: \(error.message)"
+    case .noVersion(let model):
+      "model \(model) has no version: put a file at \(model)/1/\(ModelRepository.modelFileName)"
+    case .versionAbsent(let model, let version):
+      "model \(model) has no version \(version), which its version_policy asks for"
+    case .configuration(let path, let reason): "\(path): \(reason)"
+    case .modelFile(let path, let error): "\(path): \(error.message)"
+    case .alreadyServing(let path):
+      "a server answers at \(path) already: stop it, or give another --socket"
+    case .notASocket(let path): "\(path) exists and is not a socket: remove it, or give another --socket"
+    case .limits: "the queue must be at least 1 and at most as long as the number of connections"
+    case .system(let error): error.message
+    default: ""
+    }
+  }
+
+  /// The numbers of a refusal by the memory budget.
+  var memoryNumbers: (needed: Int, available: Int, leastBudget: Int)? {
+    switch self {
+    case .memory(.doesNotFit(let needed, let available, let least)),
+      .busyMemory(.doesNotFit(let needed, let available, let least)):
+      (needed, available, least)
+    default: nil
+    }
+  }
+
+  /// A peer's text in quotation marks, shortened.
+  private static func quoted(_ text: String) -> String {
+    let start = text.prefix(ProtocolLimits.quotedCharactersMax)
+    return "\"" + String(start) + (start.endIndex == text.endIndex ? "\"" : "…\"")
+  }
+}

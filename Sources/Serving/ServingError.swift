@@ -1,0 +1,66 @@
+import Memory
+import ModelFile
+import Protocols
+import System
+import Tensors
+
+/// Why a request is refused, or the daemon cannot start. `message` says what to do.
+public enum ServingError: Error, Sendable {
+  // What a client sent
+  case malformed(ProtocolError)
+  case noSuchPath
+  case methodNotAllowed(allow: String)
+  case unknownModel(String)
+  case unknownVersion(model: String, version: String)
+  case inputMissing(model: String, input: String)
+  case inputUnknown(model: String, input: String)
+  case inputType(input: String, expected: ElementType, actual: ElementType)
+  case inputShape(input: String, expected: Shape, actual: Shape)
+  case outputUnknown(model: String, output: String)
+  case outputRepeated(output: String)
+
+  // What the daemon cannot do now
+  case queueFull(limit: Int)
+  case tooManyConnections(limit: Int)
+  case tooLate(timeoutMicros: Int)
+  case stopping
+  case modelLoading(String)
+  /// Not loaded, for the reason given.
+  case modelUnavailable(model: String, reason: String)
+  /// The budget refuses what would fit while nothing else goes on.
+  case busyMemory(MemoryError)
+  /// The budget refuses what could only run with a larger budget or fewer models.
+  case memory(MemoryError)
+
+  // What is wrong with the repository
+  case repository(SystemError)
+  case noVersion(model: String)
+  case versionAbsent(model: String, version: Int)
+  case configuration(path: String, reason: String)
+  case modelFile(path: String, ModelFileError)
+
+  // Why the daemon does not start
+  case alreadyServing(path: String)
+  case notASocket(path: String)
+  case limits
+  case system(SystemError)
+}
+
+extension ServingError {
+  /// The status that answers a request with this error.
+  var status: HTTPStatus {
+    switch self {
+    case .malformed(let error): error.status
+    case .noSuchPath, .unknownModel, .unknownVersion, .noVersion, .versionAbsent, .modelUnavailable: .notFound
+    case .methodNotAllowed: .methodNotAllowed
+    case .inputMissing, .inputUnknown, .inputType, .inputShape, .outputUnknown, .outputRepeated: .badRequest
+    case .queueFull, .tooManyConnections, .tooLate, .stopping, .modelLoading, .busyMemory: .serviceUnavailable
+    case .memory: .insufficientStorage
+    case .repository, .configuration, .modelFile, .alreadyServing, .notASocket, .limits, .system:
+      .internalServerError
+    }
+  }
+
+  /// Whether the same request may succeed a little later.
+  var isTransient: Bool { status == .serviceUnavailable }
+}

@@ -1,0 +1,69 @@
+import Protocols
+import System
+
+/// Every limit of the daemon. What a client or a repository may ask for is bounded here, and nowhere else.
+public struct ServingLimits: Sendable {
+  /// Clients at once. Each owns one receive buffer, taken at start: 64 × 16 KiB is 1 MiB of the budget.
+  public var connectionsMax = 64
+  /// Requests that wait for the worker. Each belongs to a connection; fewer than `connectionsMax`, so that a full queue
+  /// is answered with 503 instead of with silence.
+  public var queuedRequestsMax = 32
+  /// Bytes of an inference request; larger ones are answered with 413. As Triton has it.
+  public var bodyBytesMax = 64 << 20
+  /// How long a drain waits for requests in flight.
+  public var drainMilliseconds = 30_000
+
+  public init() {}
+
+  /// Errors: the relations that the comments above promise.
+  var areConsistent: Bool {
+    connectionsMax >= 1 && queuedRequestsMax >= 1 && queuedRequestsMax <= connectionsMax && bodyBytesMax >= 4096
+  }
+
+  // MARK: Bytes
+
+  /// The request line and headers; a receive buffer holds exactly one head of the greatest size.
+  static let headBytesMax = 16 << 10
+  static let receiveBufferBytes = headBytesMax
+  /// The body of a repository request: a configuration of 1 MiB as a JSON string, and some escapes.
+  static let controlBodyBytesMax = 2 << 20
+  /// What a body of unknown length (chunked) gets first; it doubles from there.
+  static let chunkedBodyBytesFirst = 64 << 10
+  /// JSON that the event loop parses itself: some 0.2 ms. Longer JSON is parsed by the worker.
+  static let loopParseBytesMax = 64 << 10
+  /// What the parser copies of a request (names) without a reservation: part of the program's heap allowance.
+  static let unreservedBytesMax = 4 << 10
+  /// Buffers kept for the next request, in bytes and number: enough for a picture each way.
+  static let spareBytesMax = 1 << 20
+  static let sparesMax = 8
+  /// Bytes taken from one connection before others get their turn.
+  static let turnBytesMax = 1 << 20
+
+  // MARK: Times
+
+  /// From a head's first byte to its last.
+  static let headNanoseconds: Int64 = 10_000_000_000
+  /// From one piece of a body or an answer to the next.
+  static let progressNanoseconds: Int64 = 30_000_000_000
+  /// How long a refused client may go on sending before the connection is cut.
+  static let lingerNanoseconds: Int64 = 2_000_000_000
+  /// How long a connection must have been idle to be closed in favour of a new one.
+  static let idleNanosecondsMin: Int64 = 1_000_000_000
+  /// What `Retry-After` says: a queue of inferences empties in less.
+  static let retryAfterSeconds = 1
+
+  // MARK: Repository
+
+  static let modelsMax = 256
+  static let versionsMax = 64
+  static let configurationBytesMax = 1 << 20
+  static let labelsMax = 1 << 16
+  static let labelBytesMax = 256
+  /// Bytes of a model's name: one component of a path.
+  static let nameBytesMax = 255
+
+  // MARK: The worker
+
+  /// Running kernels takes what a thread of the pool has; loading parses and plans on top of that.
+  static let workerStackBytes = Thread.stackByteCount + (128 << 10)
+}

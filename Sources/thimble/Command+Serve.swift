@@ -1,0 +1,67 @@
+import Memory
+import Serving
+import System
+
+extension Command {
+  static let serve = Command(
+    name: "serve", positionals: "", summary: "serve models over a Unix socket (Open Inference Protocol)",
+    details: """
+      DIR holds <model>/<version>/model.thimble and, optionally, <model>/config.json with "labels" and "version_policy".
+      The socket appears once the models are loaded; curl --unix-socket PATH http://localhost/v2/health/ready tells. A
+      model that does not load is reported and does not stop the others. SIGTERM finishes the requests in flight.
+      """,
+    options: [
+      Option("models", "DIR", "the model repository"),
+      Option("socket", "PATH", "where to listen; only the owner and group may connect"),
+    ] + Engine.options + [
+      Option("load", "NAME", "load only this model at start; may be repeated"),
+      Option("explicit", nil, "load nothing at start but what --load names"),
+      Option("connections", "N", "clients at once (default 64)"),
+      Option("queue", "N", "requests that may wait (default 32, at most --connections)"),
+      Option("body-limit", "SIZE", "largest request (default 64M)"),
+      Option("drain", "SECONDS", "how long SIGTERM waits for requests (default 30)"),
+      Option("quiet", nil, "say nothing but errors at start"),
+    ],
+    run: runServe)
+
+  private static func runServe(_ arguments: Arguments) throws(CommandError) {
+    guard arguments.positionals.isEmpty else {
+      throw .usage("serve takes no arguments but options; `thimble serve --help` lists them")
+    }
+    let configuration = try serverConfiguration(arguments)
+    // Before any thread starts: threads inherit the blocked signals.
+    let signals: TerminationSignals
+    do { signals = try TerminationSignals() } catch { throw .failure(error.message) }
+    let engine = try Engine(arguments)
+    do throws(ServingError) {
+      let server = try Server(
+        configuration, kernels: engine.kernels, pool: engine.pool, budget: engine.budget, signals: signals)
+      try server.start()
+      if try server.run() == .cut { Process.exit(1) }
+    } catch {
+      throw .failure(error.message)
+    }
+  }
+
+  private static func serverConfiguration(_ arguments: Arguments) throws(CommandError) -> ServerConfiguration {
+    var configuration = ServerConfiguration(
+      socketPath: try arguments.required("socket"), modelsDirectory: try arguments.required("models"),
+      version: Main.version)
+    configuration.isQuiet = arguments.has("quiet")
+    if arguments.has("explicit") || arguments.has("load") {
+      configuration.initialLoad = .only(arguments.all("load"))
+    }
+    if let count = try arguments.integer("connections", in: 1...1024) {
+      configuration.limits.connectionsMax = count
+      configuration.limits.queuedRequestsMax = min(configuration.limits.queuedRequestsMax, count)
+    }
+    if let count = try arguments.integer("queue", in: 1...configuration.limits.connectionsMax) {
+      configuration.limits.queuedRequestsMax = count
+    }
+    if let count = try arguments.byteCount("body-limit") { configuration.limits.bodyBytesMax = max(count, 4096) }
+    if let seconds = try arguments.integer("drain", in: 0...3600) {
+      configuration.limits.drainMilliseconds = seconds * 1000
+    }
+    return configuration
+  }
+}

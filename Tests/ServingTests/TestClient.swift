@@ -1,0 +1,86 @@
+import Protocols
+import System
+
+/// A raw client: sends bytes as a test wants them, and reads whole answers.
+final class TestClient {
+  struct Reply {
+    var status: Int
+    var head: HTTPClientResponseHead
+    var body: [UInt8]
+    var text: String { String(decoding: body, as: UTF8.self) }
+  }
+
+  private var socket: Socket?
+  private var received: [UInt8] = []
+
+  init(_ path: String) throws { socket = try Socket(connectingTo: path) }
+
+  func hangUp() { socket = nil }
+
+  func send(_ bytes: [UInt8]) throws {
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let count = try rest.withUnsafeBytes { raw in try socket!.send([raw]) ?? 0 }
+      rest = rest.dropFirst(count)
+    }
+  }
+
+  func send(_ text: String) throws { try send(Array(text.utf8)) }
+
+  /// Nil at the server's end.
+  func reply(answersHead: Bool = false) throws -> Reply? {
+    var parser = HTTPResponseParser()
+    while true {
+      if case .head(let head, let consumed) = try parse(&parser, answersHead) {
+        received.removeFirst(consumed)
+        guard case .bytes(let count) = head.body else { return Reply(status: head.statusCode, head: head, body: []) }
+        while received.count < count { guard try receive() else { return nil } }
+        defer { received.removeFirst(count) }
+        return Reply(status: head.statusCode, head: head, body: Array(received[..<count]))
+      }
+      guard try receive() else { return nil }
+    }
+  }
+
+  private func parse(_ parser: inout HTTPResponseParser, _ answersHead: Bool) throws -> HTTPResponseParser.Progress {
+    try received.withUnsafeBytes { try parser.parse($0, answersHead: answersHead) }
+  }
+
+  private func receive() throws -> Bool {
+    var buffer = [UInt8](repeating: 0, count: 65536)
+    let count = try buffer.withUnsafeMutableBytes { try socket!.receive(into: $0) ?? 0 }
+    received += buffer[..<count]
+    return count > 0
+  }
+
+  // MARK: Requests
+
+  func get(_ path: String) throws -> Reply? {
+    try send("GET \(path) HTTP/1.1\r\nHost: x\r\n\r\n")
+    return try reply()
+  }
+
+  func post(_ path: String, _ body: String = "", headers: String = "") throws -> Reply? {
+    try send(TestClient.request(path, Array(body.utf8), headers: headers))
+    return try reply()
+  }
+
+  static func request(_ path: String, _ body: [UInt8], headers: String = "") -> [UInt8] {
+    Array("POST \(path) HTTP/1.1\r\nHost: x\r\n\(headers)Content-Length: \(body.count)\r\n\r\n".utf8) + body
+  }
+
+  /// The request for the digits model, all in JSON.
+  static func json(_ picture: [UInt8], outputs: String = "", parameters: String = "{}") -> String {
+    let data = picture.map { "\($0)" }.joined(separator: ",")
+    return #"{"parameters":\#(parameters),"inputs":[{"name":"image","shape":[1,8,8,1],"datatype":"UINT8","#
+      + #""data":[\#(data)]}]\#(outputs.isEmpty ? "" : #","outputs":"# + outputs)}"#
+  }
+
+  /// The request for the digits model with binary data both ways.
+  static func binary(_ picture: [UInt8], path: String = "/v2/models/digits/infer") -> [UInt8] {
+    let json = Array(
+      (#"{"parameters":{"binary_data_output":true},"inputs":[{"name":"image","shape":[1,8,8,1],"#
+        + #""datatype":"UINT8","parameters":{"binary_data_size":64}}]}"#).utf8)
+    return request(path, json + picture, headers: "Inference-Header-Content-Length: \(json.count)\r\n")
+  }
+}
