@@ -12,10 +12,10 @@ let swift: [SwiftSetting] =
   ] + (embedded ? [.enableExperimentalFeature("Embedded")] : [])
 
 /// A Swift module of the product. `dependencies` lists only modules that stand above it in this file.
-/// `libraries` are C libraries to link: Embedded builds ignore a module map's `link`.
-func module(_ name: String, _ dependencies: [String] = [], libraries: [String] = []) -> Target {
+/// `libraries` are C libraries to link: Embedded builds ignore a module map's `link`. `pages` are texts for people.
+func module(_ name: String, _ dependencies: [String] = [], libraries: [String] = [], pages: [String] = []) -> Target {
   .target(
-    name: name, dependencies: dependencies.map { .init(stringLiteral: $0) }, swiftSettings: swift,
+    name: name, dependencies: dependencies.map { .init(stringLiteral: $0) }, exclude: pages, swiftSettings: swift,
     linkerSettings: libraries.map { .linkedLibrary($0) })
 }
 
@@ -35,7 +35,7 @@ var targets: [Target] = [
   .systemLibrary(name: "CZstd", pkgConfig: embedded ? nil : "libzstd", providers: [.apt(["libzstd-dev"])]),
   module("Tensors"),
   module("System", ["CSystem"]),
-  module("ModelFile", ["Tensors", "System", "CZstd"], libraries: ["zstd"]),
+  module("ModelFile", ["Tensors", "System", "CZstd"], libraries: ["zstd"], pages: ["FORMAT.md"]),
   module("Importing", ["Tensors", "ModelFile"]),
   module("Memory", ["System", "ModelFile"]),
   module("Runtime", ["Tensors", "System", "ModelFile", "Memory", "CKernels", "CSystem"]),

@@ -4,14 +4,15 @@ import System
 public final class ProgramReservation: Sendable {
   private let reservation: MemoryBudget.Reservation
 
-  /// Small heap objects (names, tables, connections' bookkeeping) that are not reserved one by one.
-  public static let heapByteCount = 768 * 1024
+  /// Small heap objects (names, tables, connections' bookkeeping) that are not reserved one by one; measured at 200 KiB.
+  public static let heapByteCount = 512 * 1024
 
   public init(budget: MemoryBudget) throws(MemoryError) {
-    // Resident now, and the pages of the program and its libraries that have not been touched yet but will be. A file's
-    // size says little: symbols are never mapped.
-    let resident = Process.peakResidentByteCount
-    let untouched = max(0, (Process.mappedFileByteCount ?? 0) - (Process.memoryByteCount("RssFile") ?? 0))
-    reservation = try budget.reserve(resident + untouched + ProgramReservation.heapByteCount, for: .program)
+    // What is resident now without files, and every page of the program and its libraries, touched or not. A file's size
+    // says little: symbols are never mapped. Both differ from run to run by the stack's few pages only.
+    let peak = Process.peakResidentByteCount
+    let anonymous = Process.memoryByteCount("RssAnon") ?? peak
+    let resident = max(peak, anonymous + (Process.mappedFileByteCount ?? 0))
+    reservation = try budget.reserve(resident + ProgramReservation.heapByteCount, for: .program)
   }
 }

@@ -44,7 +44,7 @@ public final class WeightStore: @unchecked Sendable {
       }
       if largest > 0 {
         loadingByteCount = Mapping.roundedToPages(
-          ZstdDecompressor.byteCount + largest + 33 * Mapping.pageByteCount)
+          ZstdDecompressor.byteCount + WeightStore.releaseByteCount + largest + WeightStore.faultAroundByteCount)
       }
     }
   }
@@ -53,7 +53,9 @@ public final class WeightStore: @unchecked Sendable {
   static let slackByteCount = 64
   /// Compressed bytes that may be resident while loading before the file's pages are let go. Pages of raw tiles come back
   /// when they are used.
-  static let releaseByteCount = 256 * 1024
+  static let releaseByteCount = 128 * 1024
+  /// Bytes of a file that the kernel maps around a page that is touched (fault_around_bytes), at both ends of a tile.
+  static let faultAroundByteCount = 2 * 64 * 1024
   static func alignedByteCount(_ byteCount: Int) -> Int { (byteCount + 63) / 64 * 64 }
 
   /// Verifies every tile and decodes those that are compressed.

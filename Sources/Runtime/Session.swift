@@ -61,7 +61,10 @@ public final class Session: @unchecked Sendable {
     public var loadedByteCount: Int {
       arenaByteCount + weights.residentByteCount + weights.inPlaceByteCount + metadataByteCount
     }
-    public var peakByteCount: Int { loadedByteCount + weights.loadingByteCount }
+    /// The arena comes after the weights are loaded, so that it and what loading takes are never there together.
+    public var peakByteCount: Int {
+      max(loadedByteCount, loadedByteCount - arenaByteCount + weights.loadingByteCount)
+    }
   }
 
   public static func needs(_ file: borrowing ModelFile, plan: Plan) -> Needs {
@@ -81,15 +84,15 @@ public final class Session: @unchecked Sendable {
       try budget.check(needs.peakByteCount)
       return try budget.reserve(needs.metadataByteCount, for: .metadata)
     }
-    let arena = try inMemory { () throws(MemoryError) in
-      try Arena(byteCount: plan.arenaByteCount, for: .activations, budget: budget)
-    }
     let weights: WeightStore
     do { weights = try WeightStore(file, budget: budget) } catch {
       switch error {
       case .memory(let error): throw .memory(error)
       case .file(let error): throw .file(error)
       }
+    }
+    let arena = try inMemory { () throws(MemoryError) in
+      try Arena(byteCount: plan.arenaByteCount, for: .activations, budget: budget)
     }
     for row in plan.zeroRows {
       UnsafeMutableRawBufferPointer(start: arena.base + row.offset, count: row.byteCount + 64).initializeMemory(

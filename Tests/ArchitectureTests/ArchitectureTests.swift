@@ -8,7 +8,7 @@ import Testing
   static let order = [
     "CSystem", "CKernels", "CZstd", "Tensors", "System", "ModelFile", "Importing", "Memory", "Runtime", "Power",
     "Protocols",
-    "Serving", "ThimbleClient", "Checks", "thimble", "thimble-selftest"
+    "Serving", "ThimbleClient", "Checks", "thimble", "thimble-selftest",
   ]
   /// Modules of the toolchain that the Embedded subset has.
   static let toolchain: Set = ["Synchronization"]

@@ -21,7 +21,7 @@ import Testing
   }
 
   private func bench(_ model: String, _ options: [String], through shell: [String] = []) throws -> Program.Result {
-    let words = ["bench", model, "--runs", "3", "--json"] + options
+    let words = ["bench", model, "--runs", "1", "--json"] + options
     if shell.isEmpty { return try Program.run(words, program: Self.program) }
     return try Program.run(shell + [Self.program] + words, program: "/bin/sh")
   }

@@ -45,10 +45,10 @@ import Testing
     let model = folder.file("model.thimble")
     #expect(try Program.run(["import", path, "-o", model], program: Program.chosen).status == 0)
     let generous = try Program.run(
-      ["bench", model, "--runs", "3", "--threads", "2", "--json"], program: Program.chosen)
+      ["bench", model, "--runs", "1", "--threads", "2", "--json"], program: Program.chosen)
     let reserved = try #require(try generous.json()["reserved_bytes"] as? Int) + 64 * 1024
     let (result, killed, mostBytes) = try run(
-      ["bench", model, "--runs", "3", "--threads", "2", "--memory-budget", "\(reserved)", "--json"],
+      ["bench", model, "--runs", "1", "--threads", "2", "--memory-budget", "\(reserved)", "--json"],
       limit: reserved + Self.kernelByteCount)
     #expect(
       result.status == 0 && killed == 0,

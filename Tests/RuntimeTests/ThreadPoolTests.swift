@@ -2,6 +2,7 @@ import Foundation
 import Memory
 import ModelFile
 import Runtime
+import System
 import TestSupport
 import Testing
 
@@ -31,7 +32,7 @@ import Testing
     let budget = MemoryBudget(limitByteCount: 1 << 28)
     for round in 0..<300 {
       let pool = try ThreadPool(threadCount: 1 + round % 4, budget: budget)
-      #expect(budget.reservedByteCount(for: .stacks) == (pool.threadCount - 1) * 128 * 1024)
+      #expect(budget.reservedByteCount(for: .stacks) == (pool.threadCount - 1) * System.Thread.stackByteCount)
       if round % 3 == 0 { usleep(300) }
     }
     #expect(budget.reservedByteCount == 0)
@@ -40,13 +41,15 @@ import Testing
   }
 
   @Test func stacksThatDoNotFitAreRefused() {
-    let budget = MemoryBudget(limitByteCount: 200 * 1024)
+    let stack = System.Thread.stackByteCount
+    let budget = MemoryBudget(limitByteCount: stack + stack / 2)
     do throws(ThreadPoolError) {
       _ = try ThreadPool(threadCount: 3, budget: budget)
-      Issue.record("two stacks of 128 KiB fit into 200 KiB")
+      Issue.record("two stacks fit where there is room for one and a half")
     } catch {
-      #expect(
-        error.message.hasPrefix("out of memory budget: 256.0 KiB needed, 200.0 KiB left; give --memory-budget 256K"))
+      let text = "out of memory budget: \(ByteCount.text(2 * stack)) needed, \(ByteCount.text(stack + stack / 2)) left"
+      #expect(error.message.hasPrefix(text))
+      #expect(error.message.contains("give --memory-budget \(ByteCount.option(2 * stack)) or more"))
     }
     #expect(budget.reservedByteCount == 0)
   }

@@ -35,9 +35,10 @@ THIMBLE_AVX2_INLINE __m256i requantize_8(__m256i acc, const thimble_channels16 *
   return _mm256_srav_epi32(high, is_floor ? _mm256_sub_epi32(shift, _mm256_set1_epi32(1)) : shift);
 }
 
-// 16 accumulators → clamped bytes; `count` of them are stored.
+// 16 accumulators → clamped bytes; `count` of them are stored, at most 16.
 THIMBLE_AVX2_INLINE void store_requantized_16(
     __m256i low, __m256i high, const thimble_channels16 *channels, const thimble_requantization *rq, uint8_t *out, size_t count) {
+  if (count > 16) count = 16;
   if (!rq->is_bounded) {
     int32_t values[16];
     _mm256_storeu_si256((void *)values, low);
