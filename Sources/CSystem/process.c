@@ -82,9 +82,11 @@ int32_t thimble_start_process(const char *path, const char *const *arguments_) {
   return error ? -error : process;
 }
 int32_t thimble_terminate_process(int32_t process_id) { return kill(process_id, SIGTERM) < 0 ? -errno : 0; }
-int32_t thimble_wait_process(int32_t process_id) {
+int32_t thimble_wait_process(int32_t process_id, bool blocks) {
   int status;
-  if (waitpid(process_id, &status, 0) < 0) return -errno;
+  pid_t ended = waitpid(process_id, &status, blocks ? 0 : WNOHANG);
+  if (ended < 0) return -errno;
+  if (ended == 0) return -EAGAIN;
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 void thimble_exit(int32_t status) {

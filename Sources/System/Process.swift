@@ -114,6 +114,9 @@ public struct ChildProcess: Sendable {
 
   /// Waits for its end; returns the exit status, or 128 + the signal that ended it.
   public func wait() throws(SystemError) -> Int32 {
-    try retrying("wait for a process") { thimble_wait_process(identifier) }
+    try retrying("wait for a process") { thimble_wait_process(identifier, true) }
   }
+
+  /// Whether it still runs; once it does not, it has been waited for.
+  public var isRunning: Bool { thimble_wait_process(identifier, false) == -SystemError.wouldBlock }
 }

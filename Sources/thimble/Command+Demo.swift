@@ -12,14 +12,14 @@ extension Command {
       """,
     options: [
       Option("models", "DIR", "the model repository with digits/ in it (default: models)"),
-      Option("memory-budget", "SIZE", "the daemon's budget (default 16M)"),
+      Option("memory-budget", "SIZE", "the daemon's budget (default 32M)"),
       Option("show", "N", "digits to draw (default 5)"),
     ],
     run: runDemo)
 
   private static func runDemo(_ arguments: Arguments) throws(CommandError) {
     let models = arguments.text("models") ?? "models"
-    let budget = try arguments.byteCount("memory-budget") ?? 16 << 20
+    let budget = try arguments.byteCount("memory-budget") ?? 32 << 20
     let digits = try HeldOutDigits(path: models + "/digits/heldout.bin")
     let directory = "\(Process.environment("TMPDIR") ?? "/tmp")/thimble-demo-\(Process.identifier)"
     let socket = directory + "/thimble.sock"
@@ -38,7 +38,7 @@ extension Command {
     // The daemon ends and the folder goes, whatever happens.
     var failure: CommandError?
     do throws(CommandError) {
-      try show(digits, socket: socket, count: try arguments.integer("show", in: 0...100) ?? 5, budget: budget)
+      try show(digits, daemon, socket: socket, count: try arguments.integer("show", in: 0...100) ?? 5, budget: budget)
     } catch {
       failure = error
     }
@@ -49,9 +49,11 @@ extension Command {
     if status != 0 { throw .failure("the daemon ended with status \(status)") }
   }
 
-  private static func show(_ digits: HeldOutDigits, socket: String, count: Int, budget: Int) throws(CommandError) {
+  private static func show(_ digits: HeldOutDigits, _ daemon: ChildProcess, socket: String, count: Int, budget: Int)
+    throws(CommandError)
+  {
     let client = ThimbleClient(socketPath: socket)
-    try waitUntilReady(client)
+    try waitUntilReady(client, daemon)
     // Digits of different kinds: every so many of the held-out set.
     let shown = (0..<min(count, digits.count)).map { $0 * digits.count / max(1, count) }
     var answers: [Answer] = []
@@ -97,10 +99,11 @@ extension Command {
     return Answer(digit: digit, probability: Double(most) / 256, microseconds: microseconds)
   }
 
-  private static func waitUntilReady(_ client: ThimbleClient) throws(CommandError) {
+  private static func waitUntilReady(_ client: ThimbleClient, _ daemon: ChildProcess) throws(CommandError) {
     let deadline = Clock.nowNanoseconds + 10_000_000_000
     while Clock.nowNanoseconds < deadline {
       if let isReady = try? client.isReady(), isReady { return }
+      guard daemon.isRunning else { throw .failure("the daemon ended; above it says why") }
       let pause = Futex()
       pause.wait(while: 0, timeoutNanoseconds: 5_000_000)
     }

@@ -108,7 +108,8 @@ const char *thimble_error_text(int32_t error_number);
 // A program started with this one's own binary; returns its process id. arguments ends with null.
 int32_t thimble_start_process(const char *path, const char *_Nullable const *_Nonnull arguments);
 int32_t thimble_terminate_process(int32_t process_id);
-int32_t thimble_wait_process(int32_t process_id);  // exit status, or 128 + signal
+// Exit status, or 128 + signal; −EAGAIN while it runs, where the call does not block.
+int32_t thimble_wait_process(int32_t process_id, bool blocks);
 _Noreturn void thimble_exit(int32_t status);
 _Noreturn void thimble_abort(const char *message);  // says it on stderr first: Embedded release builds drop trap messages
 
