@@ -42,8 +42,11 @@ extension Command {
     } catch {
       failure = error
     }
-    daemon.terminate()
-    let status = (try? daemon.wait()) ?? 1
+    var status: Int32 = 1
+    if daemon.isRunning {
+      daemon.terminate()
+      status = (try? daemon.wait()) ?? 1
+    }
     try? FileSystem.removeDirectory(directory)
     if let failure { throw failure }
     if status != 0 { throw .failure("the daemon ended with status \(status)") }
