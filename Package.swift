@@ -39,6 +39,7 @@ var targets: [Target] = [
   module("Importing", ["Tensors", "ModelFile"]),
   module("Memory", ["System", "ModelFile"]),
   module("Runtime", ["Tensors", "System", "ModelFile", "Memory", "CKernels", "CSystem"]),
+  module("Power", ["System"]),
   module("Protocols", ["Tensors"]),
   module("Serving", ["Tensors", "System", "ModelFile", "Memory", "Runtime", "Protocols"]),
   module("ThimbleClient", ["Tensors", "System", "Protocols"]),
@@ -47,8 +48,8 @@ var targets: [Target] = [
   .executableTarget(
     name: "thimble",
     dependencies: [
-      "CSystem", "Tensors", "System", "ModelFile", "Importing", "Memory", "Runtime", "Protocols", "Serving",
-      "ThimbleClient",
+      "CSystem", "Tensors", "System", "ModelFile", "Importing", "Memory", "Runtime", "Power", "Protocols",
+      "Serving", "ThimbleClient",
     ],
     swiftSettings: swift),
 ]
@@ -70,6 +71,7 @@ targets += tests("ImportingTests", ["Importing", "TestSupport"])
 targets += tests("MemoryTests", ["Memory", "TestSupport"])
 targets += tests("RuntimeTests", ["Runtime", "TestSupport"])
 targets += tests("ChecksTests", ["Checks"])
+targets += tests("PowerTests", ["Power", "TestSupport"])
 targets += tests("ProtocolsTests", ["Protocols", "Tensors"])
 targets += tests(
   "ServingTests",

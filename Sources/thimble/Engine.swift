@@ -1,4 +1,5 @@
 import Memory
+import Power
 import Runtime
 import System
 
@@ -10,7 +11,7 @@ struct Engine {
   private let program: ProgramReservation
 
   static let options: [Option] = [
-    Option("threads", "N", "threads that compute (default: the processors this process may use)"),
+    Option("threads", "N", "threads that compute (default: what affinity and control group allow)"),
     Option("isa", "NAME", "kernels: portable, avx2, vnni, neon, dotprod, i8mm (default: the fastest that runs here)"),
     Option("memory-budget", "SIZE", "most memory to use, everything counted: 64M, 1G (default: see README)"),
   ]
@@ -28,7 +29,7 @@ struct Engine {
       kernels = Kernels.best
     }
     do { program = try ProgramReservation(budget: budget) } catch { throw .failure(error.message) }
-    let threads = try arguments.integer("threads", in: 1...64) ?? Thread.usableProcessorCount
+    let threads = try arguments.integer("threads", in: 1...64) ?? ProcessorLimit.threadCount()
     do { pool = try ThreadPool(threadCount: threads, budget: budget) } catch { throw .failure(error.message) }
     self.budget = budget
   }
