@@ -11,7 +11,7 @@ uint32_t thimble_cpu_features(void) {
   __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));  // which registers the kernel saves
   if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
   if (fma && (low & 6) == 6 && (b >> 5 & 1)) features |= THIMBLE_CPU_AVX2;
-  bool avx512 = (low & 0xe6) == 0xe6 && (b >> 16 & 1) && (b >> 30 & 1) && (b >> 31 & 1);
+  bool avx512 = (low & 0xe6) == 0xe6 && (b >> 16 & 1) && (b >> 17 & 1) && (b >> 30 & 1) && (b >> 31 & 1);
   if ((features & THIMBLE_CPU_AVX2) && avx512 && (c >> 11 & 1)) features |= THIMBLE_CPU_VNNI;
   return features;
 }

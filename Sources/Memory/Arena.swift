@@ -2,8 +2,9 @@ import System
 
 /// Zeroed memory under a reservation: one model's activations, or decoded weights.
 public struct Arena: ~Copyable, @unchecked Sendable {
-  private let reservation: MemoryBudget.Reservation
+  // In this order: stored properties go away from the top, and the memory must be gone before the budget has it back.
   private let mapping: Mapping
+  private let reservation: MemoryBudget.Reservation
 
   /// Reserves, then allocates.
   public init(byteCount: Int, for purpose: MemoryBudget.Purpose, budget: MemoryBudget) throws(MemoryError) {

@@ -119,7 +119,7 @@ int32_t thimble_format_double(double value, int32_t digits, char *out, size_t co
 // --- processor features, as far as the kernels ask
 enum {
   THIMBLE_CPU_AVX2 = 1,       // AVX2 and FMA
-  THIMBLE_CPU_VNNI = 2,       // AVX-512 F, BW, VL, VNNI
+  THIMBLE_CPU_VNNI = 2,       // AVX-512 F, BW, DQ, VL, VNNI
   THIMBLE_CPU_NEON = 4,
   THIMBLE_CPU_DOTPROD = 8,
   THIMBLE_CPU_I8MM = 16,
