@@ -37,7 +37,7 @@ final class Connection {
   private(set) var body: RequestBody?
   /// The answer to a request that is refused before its body has come.
   private(set) var refusal: ServingError?
-  private(set) var job: Job?
+  private(set) var job: QueuedJob?
   private var answer: Answer?
   private var outgoing: OutgoingAnswer?
   private var closesAfterAnswer = false
@@ -154,7 +154,7 @@ final class Connection {
 
   // MARK: Answering
 
-  func wait(for job: Job) {
+  func wait(for job: QueuedJob) {
     phase = .waiting
     self.job = job
     deadlineNanoseconds = Int64.max

@@ -2,7 +2,7 @@ import Protocols
 import System
 
 /// Loads a model, away from the event loop.
-final class LoadJob: Job, @unchecked Sendable {
+final class LoadJob: QueuedJob, @unchecked Sendable {
   private let name: String
   private let loader: ModelLoader
   private let configuration: String?
@@ -38,7 +38,7 @@ final class LoadJob: Job, @unchecked Sendable {
 }
 
 /// Drops the last references to a model's versions once every request before it is done.
-final class UnloadJob: Job, @unchecked Sendable {
+final class UnloadJob: QueuedJob, @unchecked Sendable {
   private let name: String
   private var models: [LoadedModel]
 

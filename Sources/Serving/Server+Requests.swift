@@ -122,7 +122,7 @@ extension Server {
   }
 
   /// A job's deadline has passed: it is answered at once if it has not been started.
-  func expire(_ job: Job, of connection: Connection) {
+  func expire(_ job: QueuedJob, of connection: Connection) {
     guard let inference = job as? InferenceJob, scheduler.withdraw(job) else {
       job.deadlineNanoseconds = Int64.max
       return
@@ -132,7 +132,7 @@ extension Server {
   }
 
   /// The worker is done with a job.
-  func finish(_ job: Job) {
+  func finish(_ job: QueuedJob) {
     let answer = job.finish(self)
     guard let connection = connection(job.connection), connection.job === job else { return }
     send(answer, to: connection)
@@ -167,7 +167,7 @@ extension Server {
   }
 
   /// Loads and unloads have room of their own, so that a full queue can still be helped.
-  private func submitControl(_ job: Job) throws(ServingError) {
+  private func submitControl(_ job: QueuedJob) throws(ServingError) {
     let limit = configuration.limits.queuedRequestsMax + configuration.limits.connectionsMax
     guard scheduler.submit(job, limit: limit) else { throw .queueFull(limit: limit) }
   }
