@@ -5,16 +5,20 @@ import System
 final class LoadJob: QueuedJob, @unchecked Sendable {
   private let name: String
   private let loader: ModelLoader
-  private let configuration: String?
+  private var configuration: String?
+  /// The reservation of the configuration's text, which waits with the job.
+  private var configurationMemory: HeldMemory?
   private var current: [LoadedModel]
   private var result: Result<[ModelLoader.Outcome], ServingError>?
 
   init(
-    connection: UInt64, name: String, loader: ModelLoader, configuration: String?, current: [LoadedModel]
+    connection: UInt64, name: String, loader: ModelLoader, configuration: String?, configurationMemory: HeldMemory?,
+    current: [LoadedModel]
   ) {
     self.name = name
     self.loader = loader
     self.configuration = configuration
+    self.configurationMemory = configurationMemory
     self.current = current
     super.init(connection: connection)
   }
@@ -25,7 +29,7 @@ final class LoadJob: QueuedJob, @unchecked Sendable {
     } catch {
       result = .failure(error)
     }
-    current = []
+    (current, configuration, configurationMemory) = ([], nil, nil)
   }
 
   override func finish(_ server: Server) -> Answer {
