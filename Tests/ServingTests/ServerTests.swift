@@ -160,6 +160,8 @@ import Testing
       try client.send(Array(request[..<count]))
     }
     for _ in 0..<50 { try TestClient(server.repository.socket).send(request) }
+    // Who is answered was accepted after all of them.
+    #expect(server.wait { (try? TestClient(server.repository.socket).get("/v2/health/live")?.status) == 200 })
     #expect(server.wait { server.server.connectionCount == 0 })
     let client = try TestClient(server.repository.socket)
     try client.send(request)
