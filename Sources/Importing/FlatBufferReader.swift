@@ -97,15 +97,25 @@ struct FlatTable {
     return values
   }
 
-  /// The tables of a vector of offsets.
-  func tables(_ field: Int) throws(ImportError) -> [FlatTable] {
-    guard let vector = try vector(field, elementBytes: 4) else { return [] }
-    var tables: [FlatTable] = []
-    tables.reserveCapacity(vector.count)
-    for index in 0..<vector.count {
-      tables.append(try reader.table(at: try reader.target(of: vector.start + 4 * index)))
-    }
-    return tables
+  /// The tables of a vector of offsets, none where the field is absent. More than `limit` are refused.
+  func tables(_ field: Int, _ what: String, limit: Int) throws(ImportError) -> FlatTables {
+    guard let vector = try vector(field, elementBytes: 4) else { return FlatTables(vector: nil) }
+    guard vector.count <= limit else { throw .tooManyEntries(what, count: vector.count, countMax: limit) }
+    return FlatTables(vector: vector)
+  }
+}
+
+/// Tables named by a vector of offsets, each looked at when asked for: many offsets may name one table.
+struct FlatTables {
+  fileprivate let vector: FlatVector?
+
+  var count: Int { vector?.count ?? 0 }
+  var indices: Range<Int> { 0..<count }
+
+  /// Precondition: `index` is one of `indices`.
+  func table(_ index: Int) throws(ImportError) -> FlatTable {
+    let vector = vector!
+    return try vector.reader.table(at: try vector.reader.target(of: vector.start + 4 * index))
   }
 }
 

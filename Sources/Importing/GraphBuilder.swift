@@ -7,6 +7,8 @@ struct GraphBuilder {
   var graph: Graph
   var payloads: [[UInt8]] = []
   var payloadBytes = 0
+  let payloadBytesMax: Int
+  private var channelBytes = 0
   /// Graph tensor of each tensor of the file that has a value.
   var values: [Int?]
   /// Tensor of the file that each graph tensor was made for; −1 for temporaries.
@@ -34,8 +36,9 @@ struct GraphBuilder {
     var left: Int
   }
 
-  init(model: TFLiteModel, name: String) {
+  init(model: TFLiteModel, name: String, payloadBytesMax: Int) {
     self.model = model
+    self.payloadBytesMax = min(payloadBytesMax, ImportLimits.payloadBytesMax(fileBytes: model.fileBytes))
     graph = Graph(name: name, tensors: [], operators: [], inputs: [], outputs: [], blobs: [])
     values = Array(repeating: nil, count: model.tensors.count)
     readerCounts = Array(repeating: 0, count: model.tensors.count)
@@ -164,8 +167,16 @@ struct GraphBuilder {
   /// Counts bytes that are about to be packed against the limit.
   mutating func reservePayload(_ byteCount: Int) throws(ImportError) {
     payloadBytes += byteCount
-    let bytesMax = ImportLimits.payloadBytesMax(fileBytes: model.fileBytes)
-    guard payloadBytes <= bytesMax else { throw .payloadTooLarge(bytes: payloadBytes, bytesMax: bytesMax) }
+    guard payloadBytes <= payloadBytesMax else {
+      throw .payloadTooLarge(bytes: payloadBytes, bytesMax: payloadBytesMax)
+    }
+  }
+
+  /// Counts a convolution's channels: operators may share weights, but each has its own.
+  mutating func reserveChannels(_ count: Int) throws(ImportError) {
+    channelBytes += count * ImportLimits.channelRecordBytes
+    let bytesMax = ImportLimits.channelBytesMax(payloadBytesMax: payloadBytesMax)
+    guard channelBytes <= bytesMax else { throw .payloadTooLarge(bytes: channelBytes, bytesMax: bytesMax) }
   }
 
   // MARK: Constants

@@ -11,6 +11,8 @@ public enum ImportError: Error, Equatable, Sendable {
   case noSubgraph
   /// A reference to a tensor, buffer or operator code that is not there.
   case noSuchEntry(String, index: Int, count: Int)
+  /// More tensors, operators, operator codes or buffers than a graph may have.
+  case tooManyEntries(String, count: Int, countMax: Int)
   /// An element type that no operator here takes.
   case unsupportedElementType(tensor: String, code: Int)
   case tooManyDimensions(tensor: String, count: Int)
@@ -45,6 +47,8 @@ public enum ImportError: Error, Equatable, Sendable {
     case .noSubgraph: "the file holds no graph; export the model again"
     case .noSuchEntry(let kind, let index, let count):
       "the file is damaged: it refers to \(kind) \(index), but there are \(count); fetch it again"
+    case .tooManyEntries(let kind, let count, let countMax):
+      "the file has \(count) \(kind)s, more than the \(countMax) that are supported; use a smaller model"
     case .unsupportedElementType(let tensor, let code):
       "tensor \(tensor) has element type code \(code), which is not supported; quantize the model to uint8 or int8"
     case .tooManyDimensions(let tensor, let count):

@@ -130,6 +130,7 @@ extension GraphBuilder {
   mutating func emitConvolution(_ given: ConvolutionParts, shape: Shape) throws(ImportError) {
     let parts = given.isFullyConnected ? given : takingMargin(given)
     let geometry = parts.geometry
+    try reserveChannels(geometry.outputChannels)
     let zeroPoint = try weightZeroPoint(parts)
     let scales = try scales(parts)
     let bias = try bias(parts)
@@ -208,8 +209,9 @@ extension GraphBuilder {
     }
     let panelBytes = parts.isDepthwise ? convolution.depthwisePanelByteCount : convolution.panelByteCount
     let (total, overflow) = panelBytes.multipliedReportingOverflow(by: convolution.panelCount)
-    let bytesMax = ImportLimits.payloadBytesMax(fileBytes: model.fileBytes)
-    guard !overflow, total <= bytesMax else { throw .payloadTooLarge(bytes: total, bytesMax: bytesMax) }
+    guard !overflow, total <= payloadBytesMax - payloadBytes else {
+      throw .payloadTooLarge(bytes: total, bytesMax: payloadBytesMax)
+    }
     let zeroPoint = Int64(convolution.weightZeroPoint)
     var bytes = [UInt8](repeating: 0, count: total)
     var sums = [Int64](repeating: 0, count: channels)

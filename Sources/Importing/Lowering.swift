@@ -19,11 +19,12 @@ public struct ImportedModel: Sendable {
 ///   - bytes: the .tflite file; hostile bytes give an error.
 ///   - name: what the graph calls itself.
 ///   - batch: the size of an open first dimension of the inputs, > 0; 1 where nil.
+///   - payloadBytesMax: the most that packed weights and constants may take.
 /// - Throws: what the file holds that cannot be lowered.
 public func importTFLite(
-  _ bytes: UnsafeRawBufferPointer, name: String, batch: Int? = nil
+  _ bytes: UnsafeRawBufferPointer, name: String, batch: Int? = nil, payloadBytesMax: Int = .max
 ) throws(ImportError) -> ImportedModel {
-  var builder = GraphBuilder(model: try TFLiteModel(bytes), name: name)
+  var builder = GraphBuilder(model: try TFLiteModel(bytes), name: name, payloadBytesMax: payloadBytesMax)
   try builder.addInputs(batch: batch)
   for node in builder.model.operators { try builder.lower(node) }
   try builder.addOutputs()
@@ -34,6 +35,15 @@ public func importTFLite(
     throw .invalidGraph(error.message)
   }
   return ImportedModel(graph: builder.graph, payloads: builder.payloads)
+}
+
+/// Bytes of memory that importing takes besides the file and the payloads, for the memory budget. Nothing is allocated to tell.
+///
+/// - Throws: what the file holds that cannot be imported.
+public func importingByteCount(
+  _ bytes: UnsafeRawBufferPointer, payloadBytesMax: Int
+) throws(ImportError) -> Int {
+  try TFLiteModel.recordByteCount(bytes) + ImportLimits.channelBytesMax(payloadBytesMax: payloadBytesMax)
 }
 
 extension GraphBuilder {

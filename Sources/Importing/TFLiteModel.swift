@@ -17,15 +17,22 @@ struct TFLiteModel {
     let model = try reader.table(at: try reader.target(of: 0))
     let version = try model.integer(0, UInt32.self)
     guard version == 3 else { throw .unsupportedVersion(version) }
-    let codes = try model.tables(1)
-    let buffers = try model.tables(4)
-    guard let subgraph = try model.tables(2).first else { throw .noSubgraph }
-    for table in try subgraph.tables(0) { tensors.append(try TFLiteTensor(table, buffers: buffers, bytes: bytes)) }
+    let codes = try model.tables(1, "operator code", limit: ImportLimits.operatorCountMax)
+    let buffers = try model.tables(4, "buffer", limit: ImportLimits.bufferCountMax)
+    let subgraph = try TFLiteModel.subgraph(of: model)
+    let tables = try subgraph.tables(0, "tensor", limit: ImportLimits.tensorCountMax)
+    tensors.reserveCapacity(tables.count)
+    for index in tables.indices {
+      tensors.append(try TFLiteTensor(try tables.table(index), buffers: buffers, bytes: bytes))
+    }
     inputs = try subgraph.integers(1) ?? []
     outputs = try subgraph.integers(2) ?? []
     // Each operand takes 4 bytes of an honest file; a hostile one could let many operators share one long list.
     var operandCount = 0
-    for (index, table) in try subgraph.tables(3).enumerated() {
+    let steps = try subgraph.tables(3, "operator", limit: ImportLimits.operatorCountMax)
+    operators.reserveCapacity(steps.count)
+    for index in steps.indices {
+      let table = try steps.table(index)
       operandCount += try table.vector(1, elementBytes: 4)?.count ?? 0
       operandCount += try table.vector(2, elementBytes: 4)?.count ?? 0
       try reader.check(0, operandCount)
@@ -36,6 +43,36 @@ struct TFLiteModel {
         throw .noSuchEntry("tensor", index: tensor, count: tensors.count)
       }
     }
+  }
+
+  fileprivate static func subgraph(of model: FlatTable) throws(ImportError) -> FlatTable {
+    let subgraphs = try model.tables(2, "graph", limit: ImportLimits.operatorCountMax)
+    guard subgraphs.count > 0 else { throw .noSubgraph }
+    return try subgraphs.table(0)
+  }
+
+  /// Bytes of memory that the file's records and what they become take, without constants: counted, nothing is made yet.
+  static func recordByteCount(_ bytes: UnsafeRawBufferPointer) throws(ImportError) -> Int {
+    let reader = FlatBufferReader(bytes: bytes)
+    let graph = try subgraph(of: try reader.table(at: try reader.target(of: 0)))
+    var byteCount = 32 * 1024
+    let tensors = try graph.tables(0, "tensor", limit: ImportLimits.tensorCountMax)
+    for index in tensors.indices {
+      let table = try tensors.table(index)
+      // Bytes that are not UTF-8 become three each; shapes are kept twice here and once in the graph.
+      let name = min(try table.vector(3, elementBytes: 1)?.count ?? 0, ImportLimits.nameBytesMax)
+      byteCount += MemoryLayout<TFLiteTensor>.stride + ImportLimits.tensorRecordBytes + 3 * name
+    }
+    let operators = try graph.tables(3, "operator", limit: ImportLimits.operatorCountMax)
+    for index in operators.indices {
+      let table = try operators.table(index)
+      let operands = try table.vector(1, elementBytes: 4)?.count ?? 0
+      let outputs = try table.vector(2, elementBytes: 4)?.count ?? 0
+      byteCount += ImportLimits.operatorRecordBytes + ImportLimits.operandRecordBytes * operands
+      byteCount += ImportLimits.operatorRecordBytes * outputs
+      guard byteCount < 1 << 40 else { throw .payloadTooLarge(bytes: byteCount, bytesMax: 1 << 40) }
+    }
+    return byteCount
   }
 }
 
@@ -55,7 +92,7 @@ struct TFLiteTensor {
   var isVariable: Bool
   var isSparse: Bool
 
-  init(_ table: FlatTable, buffers: [FlatTable], bytes: UnsafeRawBufferPointer) throws(ImportError) {
+  init(_ table: FlatTable, buffers: FlatTables, bytes: UnsafeRawBufferPointer) throws(ImportError) {
     name = try table.string(3)
     for field in [0, 7] {
       if let count = try table.vector(field, elementBytes: 4)?.count, count > Shape.rankMax {
@@ -68,11 +105,11 @@ struct TFLiteTensor {
     isSparse = try table.table(6) != nil
     signature = try table.integers(7)
     let buffer = try table.integer(2, UInt32.self)
-    if buffer != 0 || !buffers.isEmpty {
+    if buffer != 0 || buffers.count > 0 {
       guard buffers.indices.contains(buffer) else {
         throw .noSuchEntry("buffer", index: buffer, count: buffers.count)
       }
-      data = try TFLiteTensor.data(of: buffers[buffer])
+      data = try TFLiteTensor.data(of: try buffers.table(buffer))
     }
     guard let quantization = try table.table(4) else { return }
     quantizedDimension = try quantization.integer(6, Int32.self)
@@ -117,13 +154,13 @@ struct TFLiteOperator {
   var outputs: [Int]
   var options: FlatTable?
 
-  init(_ table: FlatTable, index: Int, codes: [FlatTable]) throws(ImportError) {
+  init(_ table: FlatTable, index: Int, codes: FlatTables) throws(ImportError) {
     self.index = index
     let codeIndex = try table.integer(0, UInt32.self)
     guard codes.indices.contains(codeIndex) else {
       throw .noSuchEntry("operator code", index: codeIndex, count: codes.count)
     }
-    let code = codes[codeIndex]
+    let code = try codes.table(codeIndex)
     // Codes up to 127 may stand in the older, 8-bit field alone.
     let number = max(try code.integer(0, Int8.self), try code.integer(3, Int32.self))
     kind = OperatorKind(rawValue: number)

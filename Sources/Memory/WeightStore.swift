@@ -26,18 +26,20 @@ public final class WeightStore: @unchecked Sendable {
     /// While loading: the decoder, and the pages of the file it reads from.
     public var loadingByteCount = 0
 
-    public init(of graph: Graph) {
+    public init(of file: borrowing ModelFile) {
       var largest = 0
-      for blob in graph.blobs {
+      var inPlace = FilePages()
+      for blob in file.graph.blobs {
         for tile in blob.tiles {
           switch tile.encoding {
-          case .raw: inPlaceByteCount += Mapping.roundedToPages(tile.storedByteCount) + Mapping.pageByteCount
+          case .raw: inPlace.add(tile.fileOffset, tile.storedByteCount)
           case .zstd:
             residentByteCount += WeightStore.alignedByteCount(tile.decodedByteCount)
             largest = max(largest, tile.storedByteCount)
           }
         }
       }
+      inPlaceByteCount = min(inPlace.residentByteCount, Mapping.roundedToPages(file.byteCount))
       // Whole pages, as they are reserved: a sum of needs that fits must fit in every reservation.
       if residentByteCount > 0 {
         residentByteCount = Mapping.roundedToPages(residentByteCount + WeightStore.slackByteCount)
@@ -54,13 +56,14 @@ public final class WeightStore: @unchecked Sendable {
   /// Compressed bytes that may be resident while loading before the file's pages are let go. Pages of raw tiles come back
   /// when they are used.
   static let releaseByteCount = 128 * 1024
-  /// Bytes of a file that the kernel maps around a page that is touched (fault_around_bytes), at both ends of a tile.
-  static let faultAroundByteCount = 2 * 64 * 1024
-  static func alignedByteCount(_ byteCount: Int) -> Int { (byteCount + 63) / 64 * 64 }
+  /// Pages around a tile's ends.
+  static let faultAroundByteCount = 2 * FilePages.windowByteCount
+  static let alignment = 64
+  static func alignedByteCount(_ byteCount: Int) -> Int { (byteCount + alignment - 1) / alignment * alignment }
 
   /// Verifies every tile and decodes those that are compressed.
-  public init(_ file: consuming ModelFile, budget: MemoryBudget) throws(WeightStoreError) {
-    let needs = Needs(of: file.graph)
+  public init(_ file: consuming ModelFile, budget: MemoryBudget) throws(LoadingError) {
+    let needs = Needs(of: file)
     let inPlace = try inMemory { () throws(MemoryError) in
       try budget.check(needs.residentByteCount + needs.inPlaceByteCount + needs.loadingByteCount)
       return try budget.reserve(needs.inPlaceByteCount, for: .weights)
@@ -89,9 +92,16 @@ public final class WeightStore: @unchecked Sendable {
     var segmentsOfBlobs: [[Segment]] = []
     var offset = 0
     var unreleased = 0
+    var end = 0
     for (index, blob) in file.graph.blobs.enumerated() {
       var segments: [Segment] = []
       for tile in blob.tiles {
+        // A touched page brings its neighbours: tiles that lie apart are let go one by one.
+        if tile.fileOffset < end || tile.fileOffset > end + alignment {
+          file.releasePages()
+          unreleased = 0
+        }
+        end = tile.fileOffset + tile.storedByteCount
         try file.verify(tile, of: index)
         let stored = file.storedBytes(of: tile)
         let start: UnsafeRawPointer
@@ -144,12 +154,6 @@ extension Graph {
 /// Runs `body`, wrapping its error.
 private func inMemory<Result: ~Copyable>(
   _ body: () throws(MemoryError) -> Result
-) throws(WeightStoreError) -> Result {
+) throws(LoadingError) -> Result {
   do { return try body() } catch { throw .memory(error) }
-}
-
-/// Why weights could not be loaded.
-public enum WeightStoreError: Error, Sendable {
-  case memory(MemoryError)
-  case file(ModelFileError)
 }

@@ -76,6 +76,12 @@ struct ByteReader {
     return values
   }
 
+  /// Passes over bytes.
+  mutating func skip(_ count: Int, _ what: StaticString) throws(ModelFileError) {
+    guard remaining >= count else { throw .invalid("the metadata ends inside \(what)") }
+    offset += count
+  }
+
   /// An enumeration's raw byte.
   mutating func readCase<Value: RawRepresentable>(_ type: Value.Type, _ what: StaticString) throws(ModelFileError)
     -> Value

@@ -18,20 +18,27 @@ extension Graph {
     return writer.bytes
   }
 
-  /// Reads a graph; `GraphValidation` says afterwards whether it makes sense.
+  /// Reads a graph whose footprint is known, so that its counts may be believed; `GraphValidation` says afterwards whether it
+  /// makes sense.
   init(decoding bytes: UnsafeRawBufferPointer) throws(ModelFileError) {
     var reader = ByteReader(bytes)
     let name = try reader.readText("the model's name")
+    let tensorCount = try reader.readShortCount("the tensor count", limit: ModelLimits.tensorCountMax)
     var tensors: [TensorInfo] = []
-    for _ in 0..<(try reader.readShortCount("the tensor count", limit: ModelLimits.tensorCountMax)) {
+    tensors.reserveCapacity(tensorCount)
+    for _ in 0..<tensorCount {
       tensors.append(try TensorInfo(from: &reader))
     }
+    let blobCount = try reader.readShortCount("the blob count", limit: ModelLimits.blobCountMax)
     var blobs: [Blob] = []
-    for _ in 0..<(try reader.readShortCount("the blob count", limit: ModelLimits.blobCountMax)) {
+    blobs.reserveCapacity(blobCount)
+    for _ in 0..<blobCount {
       blobs.append(try Blob(from: &reader))
     }
+    let operatorCount = try reader.readShortCount("the operator count", limit: ModelLimits.operatorCountMax)
     var operators: [Operator] = []
-    for _ in 0..<(try reader.readShortCount("the operator count", limit: ModelLimits.operatorCountMax)) {
+    operators.reserveCapacity(operatorCount)
+    for _ in 0..<operatorCount {
       operators.append(try Operator(from: &reader))
     }
     let inputs = try reader.readArray(UInt32.self, "the inputs", limit: ModelLimits.operandCountMax)
@@ -92,8 +99,10 @@ extension Blob {
 
   init(from reader: inout ByteReader) throws(ModelFileError) {
     let byteCount = try reader.readCount("a blob's size", limit: ModelLimits.blobByteCountMax)
+    let tileCount = try reader.readShortCount("a blob's tile count", limit: ModelLimits.tileCountMax)
     var tiles: [Tile] = []
-    for _ in 0..<(try reader.readShortCount("a blob's tile count", limit: ModelLimits.tileCountMax)) {
+    tiles.reserveCapacity(tileCount)
+    for _ in 0..<tileCount {
       tiles.append(
         Tile(
           encoding: try reader.readCase(Tile.Encoding.self, "a tile's encoding"),

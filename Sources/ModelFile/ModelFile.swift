@@ -9,8 +9,8 @@ public struct ModelFile: ~Copyable, Sendable {
   public let path: String
   /// Bytes of the file.
   public let byteCount: Int
-  /// Bytes of the metadata once decoded: a measure of what the graph takes in memory.
-  public let metadataByteCount: Int
+  /// Bytes of memory that the graph takes with a plan and steps made of it.
+  public let graphByteCount: Int
   private let mapping: Mapping
 
   /// Opens the file at `path`.
@@ -21,63 +21,21 @@ public struct ModelFile: ~Copyable, Sendable {
   }
 
   public init(_ file: borrowing File) throws(ModelFileError) {
-    let byteCount = try ModelFile.byteCount(of: file)
-    let mapping = try ModelFile.map(file, byteCount)
-    let header = try ModelFormat.Header(decoding: UnsafeRawBufferPointer(rebasing: mapping.bytes.prefix(byteCount)))
-    let stored = UnsafeRawBufferPointer(
-      rebasing: mapping.bytes[header.metadataOffset..<header.metadataOffset + header.metadataStoredByteCount])
-    guard xxh64(stored) == header.metadataChecksum else { throw .damaged(part: "the metadata") }
-    let graph =
-      switch header.metadataEncoding {
-      case .raw: try Graph(decoding: stored)
-      case .zstd: try ModelFile.decodeGraph(stored, byteCount: header.metadataByteCount)
-      }
-    try graph.validate(fileByteCount: byteCount)
-    mapping.releasePages(offset: 0, byteCount: mapping.byteCount)
+    var opening = try ModelFileOpening(file)
+    try opening.decodeMetadata()
+    try self.init(opening)
+  }
+
+  /// Makes the graph. Precondition: the metadata has been decoded.
+  public init(_ opening: consuming ModelFileOpening) throws(ModelFileError) {
+    let graph = try Graph(decoding: opening.metadata)
+    try graph.validate(fileByteCount: opening.byteCount)
+    opening.mapping.releasePages(offset: 0, byteCount: opening.mapping.byteCount)
     self.graph = graph
-    self.byteCount = byteCount
-    self.path = file.path
-    self.metadataByteCount = header.metadataByteCount
-    self.mapping = mapping
-  }
-
-  /// Bytes of memory that opening takes at most, for the memory budget: the graph, and the metadata while it is decoded.
-  public static func openingByteCount(of file: borrowing File) throws(ModelFileError) -> Int {
-    let byteCount = try byteCount(of: file)
-    let mapping = try map(file, byteCount)
-    let header = try ModelFormat.Header(decoding: UnsafeRawBufferPointer(rebasing: mapping.bytes.prefix(byteCount)))
-    let decoding =
-      header.metadataEncoding == .raw
-      ? 0 : ZstdDecompressor.byteCount + Mapping.roundedToPages(header.metadataByteCount)
-    return graphByteCount(metadataByteCount: header.metadataByteCount)
-      + Mapping.roundedToPages(header.metadataStoredByteCount) + decoding
-  }
-
-  /// Bytes a graph takes with the steps made of it: measured at less than twice its metadata.
-  public static func graphByteCount(metadataByteCount: Int) -> Int {
-    Mapping.roundedToPages(2 * metadataByteCount + 16 * 1024)
-  }
-
-  private static func byteCount(of file: borrowing File) throws(ModelFileError) -> Int {
-    do { return try file.status().byteCount } catch { throw .system(error) }
-  }
-
-  /// An empty file cannot be mapped; it is no model either.
-  private static func map(_ file: borrowing File, _ byteCount: Int) throws(ModelFileError) -> Mapping {
-    do { return try Mapping(reading: file, byteCount: max(byteCount, 1)) } catch { throw .system(error) }
-  }
-
-  private static func decodeGraph(
-    _ frame: UnsafeRawBufferPointer, byteCount: Int
-  ) throws(ModelFileError) -> Graph {
-    guard let decompressor = ZstdDecompressor() else {
-      throw .system(SystemError("allocate", code: SystemError.outOfMemory))
-    }
-    let buffer: Mapping
-    do { buffer = try Mapping(zeroed: byteCount) } catch { throw .system(error) }
-    let bytes = UnsafeMutableRawBufferPointer(rebasing: buffer.mutableBytes.prefix(byteCount))
-    guard decompressor.decompress(frame, into: bytes) else { throw .undecodable(part: "the metadata") }
-    return try Graph(decoding: UnsafeRawBufferPointer(bytes))
+    byteCount = opening.byteCount
+    path = opening.path
+    graphByteCount = opening.graphByteCount
+    mapping = opening.mapping
   }
 
   /// The stored bytes of a tile of this file's graph. They live as long as this value.

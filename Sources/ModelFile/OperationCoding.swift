@@ -1,7 +1,7 @@
 // The records of operations in the container's metadata: a code, then the operation's numbers.
 
 extension Operation {
-  private enum Code: UInt8 {
+  enum Code: UInt8 {
     case convolution = 1
     case depthwiseConvolution = 2
     case arithmetic = 3
@@ -302,8 +302,10 @@ extension Copy {
 
   init(from reader: inout ByteReader) throws(ModelFileError) {
     let fill = try reader.readBool("whether a copy fills") ? try reader.read(UInt8.self, "a fill") : nil
+    let count = try reader.readShortCount("a copy's region count", limit: ModelLimits.copyRegionCountMax)
     var regions: [Region] = []
-    for _ in 0..<(try reader.readShortCount("a copy's region count", limit: ModelLimits.copyRegionCountMax)) {
+    regions.reserveCapacity(count)
+    for _ in 0..<count {
       regions.append(
         Region(
           operand: Int(try reader.read(UInt32.self, "a region's operand")),

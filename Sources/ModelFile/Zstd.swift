@@ -5,6 +5,9 @@ public final class ZstdCompressor {
   private let context: OpaquePointer
   private let level: Int32
 
+  /// Bytes a context needs at level 1 besides input and frame, for the memory budget; measured by `ZSTD_sizeof_CCtx`.
+  public static let byteCount = 1024 * 1024
+
   /// Level 1 saves as much on quantized weights as level 19 and decodes fastest: there is little but entropy to save.
   public init?(level: Int32 = 1) {
     guard let context = ZSTD_createCCtx() else { return nil }

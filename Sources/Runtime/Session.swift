@@ -69,8 +69,8 @@ public final class Session: @unchecked Sendable {
 
   public static func needs(_ file: borrowing ModelFile, plan: Plan) -> Needs {
     Needs(
-      arenaByteCount: Mapping.roundedToPages(plan.arenaByteCount), weights: .init(of: file.graph),
-      metadataByteCount: ModelFile.graphByteCount(metadataByteCount: file.metadataByteCount))
+      arenaByteCount: Mapping.roundedToPages(plan.arenaByteCount), weights: .init(of: file),
+      metadataByteCount: file.graphByteCount)
   }
 
   /// Loads a model for the pool's threads with one instruction set's kernels.
@@ -85,12 +85,7 @@ public final class Session: @unchecked Sendable {
       return try budget.reserve(needs.metadataByteCount, for: .metadata)
     }
     let weights: WeightStore
-    do { weights = try WeightStore(file, budget: budget) } catch {
-      switch error {
-      case .memory(let error): throw .memory(error)
-      case .file(let error): throw .file(error)
-      }
-    }
+    do { weights = try WeightStore(file, budget: budget) } catch { throw SessionError(error) }
     let arena = try inMemory { () throws(MemoryError) in
       try Arena(byteCount: plan.arenaByteCount, for: .activations, budget: budget)
     }
@@ -179,6 +174,13 @@ private func inMemory<Result: ~Copyable>(
 public enum SessionError: Error, Sendable {
   case memory(MemoryError)
   case file(ModelFileError)
+
+  public init(_ error: LoadingError) {
+    switch error {
+    case .memory(let error): self = .memory(error)
+    case .file(let error): self = .file(error)
+    }
+  }
 
   public var message: String {
     switch self {

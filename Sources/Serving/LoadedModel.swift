@@ -61,7 +61,7 @@ final class LoadedModel: @unchecked Sendable {
   ) throws(ServingError) -> (Session, byteCount: Int) {
     do throws(SessionError) {
       let file: ModelFile
-      do { file = try ModelFile(opened) } catch { throw .file(error) }
+      do { file = try ModelFile.open(opened, budget: budget) } catch { throw SessionError(error) }
       let needs = Session.needs(file, plan: Plan(file.graph, threadCount: pool.threadCount))
       return (try Session(file, kernels: kernels, pool: pool, budget: budget), needs.loadedByteCount)
     } catch {

@@ -6,12 +6,12 @@ import Tensors
 enum Classes {
   /// Lines such as `  653  0.8046  military uniform`, the best first; equal scores in index order. Outputs that are not
   /// one row of scores give none.
-  static func lines(of bytes: [UInt8], _ port: Session.Port, labels: [String], count: Int) -> [String] {
+  static func lines(of bytes: [UInt8], _ port: Session.Port, count: Int, name: (Int) -> String?) -> [String] {
     guard port.shape.elementCount == port.shape.dimensions.last, let scores = scores(bytes, port) else { return [] }
     let order = scores.indices.sorted { (scores[$1], $0) < (scores[$0], $1) }
     return order.prefix(count).map { index in
       let number = "\(index)"
-      let label = labels.indices.contains(index) ? "  " + labels[index] : ""
+      let label = name(index).map { "  " + $0 } ?? ""
       return String(repeating: " ", count: max(1, 7 - number.utf8.count)) + number + "  "
         + Console.fixed(scores[index], 4) + label
     }

@@ -14,7 +14,7 @@ extension Command {
     options: [
       Option("output", "FILE", "where to write (also -o; default: the model's name with .thimble)"),
       Option("batch", "N", "what a dynamic batch becomes (default 1)"),
-      Option("json", nil, "say the result as JSON"),
+      Engine.budgetOption, Option("json", nil, "say the result as JSON"),
     ],
     run: runImport)
 
@@ -26,8 +26,12 @@ extension Command {
     guard ModelOpening.isTFLite(source.bytes) else {
       throw .failure("\(path) is not a TensorFlow Lite model: its bytes 4 to 7 are not TFL3")
     }
-    let model = try ModelOpening.importModel(
-      source.bytes, path: path, batch: try arguments.integer("batch", in: 1...4096))
+    let budget = try Engine.budget(arguments)
+    let program = try Engine.reserveProgram(budget)
+    let imported = try ModelOpening.importModel(
+      source, path: path, batch: try arguments.integer("batch", in: 1...4096),
+      extraByteCount: ZstdCompressor.byteCount, budget: budget)
+    let model = imported.model
     let showsProgress = Console.errorIsTerminal && !arguments.has("json")
     let summary: ModelFileWriter.Summary
     do throws(ModelFileError) {
@@ -59,5 +63,7 @@ extension Command {
           + "\(ByteCount.text(summary.fileByteCount)) (\(share) %), \(summary.tileCount) tiles, "
           + "\(summary.rawTileCount) of them raw; \(Console.fixed(milliseconds, 0)) ms")
     }
+    _ = consume imported
+    _ = program
   }
 }

@@ -8,15 +8,29 @@ import Tensors
 extension Command {
   static let inspect = Command(
     name: "inspect", positionals: "MODEL", summary: "show a model's inputs, outputs, operators and sizes", details: "",
-    options: [Option("json", nil, "say it as JSON")],
+    options: [Engine.budgetOption, Option("json", nil, "say it as JSON")],
     run: runInspect)
 
   private static func runInspect(_ arguments: Arguments) throws(CommandError) {
     let path = try arguments.onlyPositional("model")
-    let file = try ModelOpening.open(path, budget: MemoryBudget(limitByteCount: Process.physicalMemoryByteCount))
+    let budget = try Engine.budget(arguments)
+    let program = try Engine.reserveProgram(budget)
+    let file = try ModelOpening.open(path, budget: budget)
+    let memory = try reserveText(of: file, budget)
     let plan = Plan(file.graph, threadCount: 1)
     let needs = Session.needs(file, plan: plan)
     if arguments.has("json") { printJSON(file, needs) } else { printText(file, needs) }
+    _ = consume memory
+    _ = program
+  }
+
+  /// The graph, and what is said of it: its names with every byte escaped, in a buffer that grows to twice that.
+  private static func reserveText(
+    of file: borrowing ModelFile, _ budget: MemoryBudget
+  ) throws(CommandError) -> MemoryBudget.Reservation {
+    do { return try budget.reserve(5 * file.graphByteCount, for: .metadata) } catch {
+      throw .failure("\(file.path): \(error.message)")
+    }
   }
 
   private static func printText(_ file: borrowing ModelFile, _ needs: Session.Needs) {

@@ -24,10 +24,13 @@ extension Command {
 
   private static func runOnce(_ arguments: Arguments) throws(CommandError) {
     let path = try arguments.onlyPositional("model")
-    let labels = try readLabels(arguments.text("labels"))
     let engine = try Engine(arguments)
+    var labels: Labels?
+    if let path = arguments.text("labels") { labels = try Labels(path: path, budget: engine.budget) }
     let session = try engine.load(path)
-    try fillInputs(of: session, arguments)
+    try fillInputs(of: session, arguments, engine.budget)
+    let showsClasses = arguments.has("labels") || arguments.has("image")
+    let memory = try reserveOutputs(of: session, showsClasses: showsClasses, engine.budget)
     let start = Clock.nowNanoseconds
     session.run()
     let microseconds = (Clock.nowNanoseconds - start) / 1000
@@ -44,29 +47,38 @@ extension Command {
       for (index, port) in session.outputs.enumerated() {
         Console.line(
           "\(port.name) \(port.elementType.name) \(port.shape)" + (files.isEmpty ? "" : " → \(files[index])"))
-        if labels != nil || arguments.has("image") {
-          for line in Classes.lines(of: outputs[index], port, labels: labels ?? [], count: 5) { Console.line(line) }
+        if showsClasses {
+          for line in Classes.lines(of: outputs[index], port, count: 5, name: { labels?.name(of: $0) }) {
+            Console.line(line)
+          }
         }
       }
       Console.line(
         "\(Console.fixed(Double(microseconds) / 1000, 3)) ms, peak memory \(ByteCount.text(Process.peakResidentByteCount))"
           + " (\(engine.kernels.name), \(engine.pool.threadCount) threads)")
     }
+    _ = consume memory
   }
 
-  private static func readLabels(_ path: String?) throws(CommandError) -> [String]? {
-    guard let path else { return nil }
-    let bytes: [UInt8]
-    do { bytes = try File.bytes(of: path, limit: 1 << 24) } catch { throw .failure(error.message) }
-    var lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-    if lines.last?.isEmpty == true { lines.removeLast() }
-    return lines.map { String(decoding: $0.last == UInt8(ascii: "\r") ? $0.dropLast() : $0, as: UTF8.self) }
+  /// The outputs' bytes and, to rank one's classes, their scores and order.
+  private static func reserveOutputs(
+    of session: Session, showsClasses: Bool, _ budget: MemoryBudget
+  ) throws(CommandError) -> MemoryBudget.Reservation {
+    var (byteCount, largest) = (0, 0)
+    for port in session.outputs {
+      byteCount += port.byteCount
+      largest = max(largest, port.shape.elementCount)
+    }
+    if showsClasses { byteCount += 4 * MemoryLayout<Double>.stride * largest }
+    do { return try budget.reserve(byteCount, for: .buffers) } catch { throw .failure(error.message) }
   }
 
-  private static func fillInputs(of session: Session, _ arguments: Arguments) throws(CommandError) {
+  private static func fillInputs(
+    of session: Session, _ arguments: Arguments, _ budget: MemoryBudget
+  ) throws(CommandError) {
     var isFilled = session.inputs.map { _ in false }
     if let image = arguments.text("image") {
-      try fill(session, image: try Picture(path: image), filter: try filter(arguments))
+      try fill(session, image: try Picture(path: image, budget: budget), filter: try filter(arguments))
       isFilled[0] = true
     }
     for input in arguments.all("input") {
@@ -120,17 +132,18 @@ extension Command {
     }
   }
 
-  private static func fill(_ session: Session, image: Picture, filter: Picture.Filter) throws(CommandError) {
+  private static func fill(
+    _ session: Session, image: Picture, filter: Picture.Filter
+  ) throws(CommandError) {
     let port = session.inputs[0]
     let shape = port.shape
     guard shape.rank == 4, shape[0] == 1, shape[3] == 1 || shape[3] == 3, port.elementType.isQuantizedByte else {
       throw .failure("the model's first input is \(port.elementType.name) \(shape), not one picture of 1 or 3 channels")
     }
-    let pixels = image.resized(width: shape[2], height: shape[1], channels: shape[3], filter: filter)
     session.writeInput(0) { bytes in
-      // int8 pictures are the same picture minus 128.
-      let offset: UInt8 = port.elementType == .int8 ? 0x80 : 0
-      for (index, pixel) in pixels.enumerated() { bytes[index] = pixel ^ offset }
+      image.resize(
+        into: bytes, width: shape[2], height: shape[1], channels: shape[3], isSigned: port.elementType == .int8,
+        filter: filter)
     }
   }
 

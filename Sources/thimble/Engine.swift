@@ -13,11 +13,21 @@ struct Engine {
   static let options: [Option] = [
     Option("threads", "N", "threads that compute (default: what affinity and control group allow)"),
     Option("isa", "NAME", "kernels: portable, avx2, vnni, neon, dotprod, i8mm (default: the fastest that runs here)"),
-    Option("memory-budget", "SIZE", "most memory to use, everything counted: 64M, 1G (default: see README)"),
+    budgetOption,
   ]
+  static let budgetOption = Option(
+    "memory-budget", "SIZE", "most memory to use, everything counted: 64M, 1G (default: see README)")
+
+  static func budget(_ arguments: Arguments) throws(CommandError) -> MemoryBudget {
+    MemoryBudget(limitByteCount: try arguments.byteCount("memory-budget") ?? DefaultBudget.byteCount())
+  }
+
+  static func reserveProgram(_ budget: MemoryBudget) throws(CommandError) -> ProgramReservation {
+    do { return try ProgramReservation(budget: budget) } catch { throw .failure(error.message) }
+  }
 
   init(_ arguments: Arguments) throws(CommandError) {
-    let budget = MemoryBudget(limitByteCount: try arguments.byteCount("memory-budget") ?? DefaultBudget.byteCount())
+    let budget = try Engine.budget(arguments)
     if let name = arguments.text("isa") {
       guard let named = Kernels.named(name) else {
         var names = ""
@@ -28,7 +38,7 @@ struct Engine {
     } else {
       kernels = Kernels.best
     }
-    do { program = try ProgramReservation(budget: budget) } catch { throw .failure(error.message) }
+    program = try Engine.reserveProgram(budget)
     let threads = try arguments.integer("threads", in: 1...64) ?? ProcessorLimit.threadCount()
     do { pool = try ThreadPool(threadCount: threads, budget: budget) } catch { throw .failure(error.message) }
     self.budget = budget

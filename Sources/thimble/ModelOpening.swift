@@ -18,48 +18,28 @@ extension Engine {
 enum ModelOpening {
   /// Opens a `.thimble` file; a `.tflite` file is imported to memory first, uncompressed.
   static func open(_ path: String, budget: MemoryBudget) throws(CommandError) -> ModelFile {
-    let mapping = try map(path)
-    guard isTFLite(mapping.bytes) else {
-      return try openModel(path, budget)
+    guard isTFLite(try map(path).bytes) else {
+      do { return try ModelFile.open(path, budget: budget) } catch { throw refusal(path, error) }
     }
-    // The mapped source, the payloads and the file in memory; the last stays and is counted again as weights.
-    let working = try reserve(3 * mapping.byteCount, budget, path)
-    let model = try importModel(mapping.bytes, path: path, batch: nil)
-    let file = try writeToMemory(model, path)
-    _ = consume working
-    return file
+    let file = try importToMemory(path, budget)
+    do { return try ModelFile.open(file, budget: budget) } catch { throw refusal(path, error) }
   }
 
-  /// Opening is over before the session reserves what it keeps.
-  private static func openModel(_ path: String, _ budget: MemoryBudget) throws(CommandError) -> ModelFile {
-    let file: File
-    do { file = try File(reading: path) } catch { throw .failure(error.message) }
-    let opening: Int
-    do { opening = try ModelFile.openingByteCount(of: file) } catch { throw .failure("\(path): \(error.message)") }
-    let reservation: MemoryBudget.Reservation
-    do { reservation = try budget.reserve(opening, for: .metadata) } catch {
-      throw .failure("\(path): \(error.message)")
-    }
-    let model: ModelFile
-    do { model = try ModelFile(file) } catch { throw .failure("\(path): \(error.message)") }
-    _ = consume reservation
-    return model
+  /// A system's error names the path itself.
+  private static func refusal(_ path: String, _ error: LoadingError) -> CommandError {
+    if case .file(.system) = error { return .failure(error.message) }
+    return .failure("\(path): \(error.message)")
   }
 
-  private static func reserve(
-    _ byteCount: Int, _ budget: MemoryBudget, _ path: String
-  ) throws(CommandError) -> MemoryBudget.Reservation {
-    do { return try budget.reserve(byteCount, for: .buffers) } catch {
-      throw .failure("\(path): importing on the fly: \(error.message)")
-    }
-  }
-
-  private static func writeToMemory(_ model: ImportedModel, _ path: String) throws(CommandError) -> ModelFile {
+  private static func importToMemory(_ path: String, _ budget: MemoryBudget) throws(CommandError) -> File {
+    let source = try map(path)
+    let imported = try importModel(source, path: path, budget: budget)
     do throws(ModelFileError) {
       let file: File
       do { file = try File(inMemory: "thimble-model") } catch { throw .system(error) }
-      _ = try ModelFileWriter.write(model.graph, payloads: model.payloads, to: file, compression: .none)
-      return try ModelFile(file)
+      _ = try ModelFileWriter.write(
+        imported.model.graph, payloads: imported.model.payloads, to: file, compression: .none)
+      return file
     } catch {
       throw .failure("\(path): \(error.message)")
     }
@@ -82,11 +62,40 @@ enum ModelOpening {
     bytes.count >= 8 && bytes[4..<8].elementsEqual("TFL3".utf8)
   }
 
+  /// A model imported from a mapped source, and the reservation that it is in.
+  struct Imported: ~Copyable {
+    // In this order: the memory must be gone before the budget has it back.
+    let model: ImportedModel
+    let memory: MemoryBudget.Reservation
+  }
+
+  /// Imports a mapped source; what is made of it next, as large as the payloads, is reserved too. Packing pads, so what weights
+  /// take shows only while they are packed: where it is more than the file, twice the room is tried.
   static func importModel(
-    _ bytes: UnsafeRawBufferPointer, path: String, batch: Int?
-  ) throws(CommandError) -> ImportedModel {
-    do { return try importTFLite(bytes, name: baseName(path), batch: batch) } catch {
-      throw .failure("\(path): \(error.message)")
+    _ source: borrowing Mapping, path: String, batch: Int? = nil, extraByteCount: Int = 0, budget: MemoryBudget
+  ) throws(CommandError) -> Imported {
+    var payloadBytesMax = source.byteCount
+    while true {
+      let records: Int
+      do { records = try importingByteCount(source.bytes, payloadBytesMax: payloadBytesMax) } catch {
+        throw .failure("\(path): \(error.message)")
+      }
+      let byteCount = source.byteCount + 2 * payloadBytesMax + records + extraByteCount
+      let memory: MemoryBudget.Reservation
+      do { memory = try budget.reserve(byteCount, for: .buffers) } catch {
+        throw .failure("\(path): importing: \(error.message)")
+      }
+      do throws(ImportError) {
+        let model = try importTFLite(
+          source.bytes, name: baseName(path), batch: batch, payloadBytesMax: payloadBytesMax)
+        return Imported(model: model, memory: memory)
+      } catch {
+        // The importer's own limit is below the last try.
+        guard case .payloadTooLarge = error, payloadBytesMax < 16 * max(source.byteCount, 64 << 20) else {
+          throw .failure("\(path): \(error.message)")
+        }
+      }
+      payloadBytesMax *= 2
     }
   }
 

@@ -1,40 +1,53 @@
+import Memory
 import System
 
-/// A picture of 8-bit RGB pixels, row by row from the top.
-struct Picture {
-  let width: Int
-  let height: Int
-  let pixels: [UInt8]
+/// A picture file of 8-bit pixels, mapped: its pixels are read where they are.
+final class Picture {
+  private let layout: Layout
+  // In this order: the pages must be gone before the budget has them back.
+  private let mapping: Mapping
+  private let memory: MemoryBudget.Reservation
 
   /// Most pixels a picture file may have.
   private static let pixelCountMax = 1 << 26
-  private static let fileByteCountMax = 1 << 28
 
-  /// Reads a BMP (24 or 32 bits, uncompressed) or a binary PPM/PGM (P6, P5; 8 bits).
-  init(path: String) throws(CommandError) {
-    let bytes: [UInt8]
-    do { bytes = try File.bytes(of: path, limit: Picture.fileByteCountMax) } catch { throw .failure(error.message) }
-    let picture: Picture?
-    if bytes.starts(with: "BM".utf8) {
-      picture = Picture(bmp: bytes)
-    } else if bytes.starts(with: "P6".utf8) || bytes.starts(with: "P5".utf8) {
-      picture = Picture(netpbm: bytes)
+  /// Where the pixels are in the file.
+  private struct Layout {
+    var width: Int
+    var height: Int
+    /// Byte of the top left pixel, and bytes to the next row, below zero where the file has the bottom row first.
+    var start: Int
+    var rowStride: Int
+    var pixelStride: Int
+    /// Bytes from a pixel to its red, green and blue.
+    var red: Int
+    var green: Int
+    var blue: Int
+  }
+
+  /// Opens a BMP (24 or 32 bits, uncompressed) or a binary PPM/PGM (P6, P5; 8 bits).
+  init(path: String, budget: MemoryBudget) throws(CommandError) {
+    let mapping = try ModelOpening.map(path)
+    // Nothing is resident before it is read.
+    do { memory = try budget.reserve(mapping.byteCount, for: .buffers) } catch {
+      throw .failure("\(path): \(error.message)")
+    }
+    let layout: Layout?
+    if mapping.bytes.starts(with: "BM".utf8) {
+      layout = Picture.layout(bmp: mapping.bytes)
+    } else if mapping.bytes.starts(with: "P6".utf8) || mapping.bytes.starts(with: "P5".utf8) {
+      layout = Picture.layout(netpbm: mapping.bytes)
     } else {
       throw .failure("\(path) is neither a BMP nor a PPM picture; `convert \(path) out.bmp` makes one")
     }
-    guard let picture else {
+    guard let layout else {
       throw .failure("\(path): not a picture this program reads (24-bit BMP, 8-bit P6 or P5), or cut off")
     }
-    self = picture
+    self.layout = layout
+    self.mapping = mapping
   }
 
-  private init(width: Int, height: Int, pixels: [UInt8]) {
-    self.width = width
-    self.height = height
-    self.pixels = pixels
-  }
-
-  private init?(bmp bytes: [UInt8]) {
+  private static func layout(bmp bytes: UnsafeRawBufferPointer) -> Layout? {
     func number(_ offset: Int, _ count: Int) -> Int? {
       guard bytes.count >= offset + count else { return nil }
       var value: UInt32 = 0
@@ -50,21 +63,13 @@ struct Picture {
     let bytesPerPixel = bits / 8
     let stride = (width * bytesPerPixel + 3) / 4 * 4
     guard start <= bytes.count, bytes.count - start >= stride * height else { return nil }
-    var pixels: [UInt8] = []
-    pixels.reserveCapacity(width * height * 3)
-    for row in 0..<height {
-      let line = start + (signedHeight > 0 ? height - 1 - row : row) * stride
-      for column in 0..<width {
-        let pixel = line + column * bytesPerPixel
-        pixels.append(bytes[pixel + 2])
-        pixels.append(bytes[pixel + 1])
-        pixels.append(bytes[pixel])
-      }
-    }
-    self.init(width: width, height: height, pixels: pixels)
+    let isBottomFirst = signedHeight > 0
+    return Layout(
+      width: width, height: height, start: isBottomFirst ? start + (height - 1) * stride : start,
+      rowStride: isBottomFirst ? -stride : stride, pixelStride: bytesPerPixel, red: 2, green: 1, blue: 0)
   }
 
-  private init?(netpbm bytes: [UInt8]) {
+  private static func layout(netpbm bytes: UnsafeRawBufferPointer) -> Layout? {
     // P6 or P5, width, height, greatest value: separated by white space and # comments; one white space; pixels.
     var offset = 2
     var numbers: [Int] = []
@@ -90,12 +95,9 @@ struct Picture {
     guard numbers[2] == 255, width > 0, height > 0, width <= Picture.pixelCountMax,
       height <= Picture.pixelCountMax / width, offset <= bytes.count, bytes.count - offset >= width * height * channels
     else { return nil }
-    var pixels: [UInt8] = []
-    pixels.reserveCapacity(width * height * 3)
-    for pixel in 0..<width * height {
-      for channel in 0..<3 { pixels.append(bytes[offset + pixel * channels + (channels == 3 ? channel : 0)]) }
-    }
-    self.init(width: width, height: height, pixels: pixels)
+    return Layout(
+      width: width, height: height, start: offset, rowStride: width * channels, pixelStride: channels, red: 0,
+      green: channels / 2, blue: channels - 1)
   }
 
   enum Filter {
@@ -103,46 +105,53 @@ struct Picture {
     case bilinear
   }
 
-  /// The picture as `channels` (1 or 3) interleaved bytes of another size. Nearest takes source row y·H/h; bilinear
-  /// samples at pixel centers. One channel is ITU-R BT.601 luma.
-  func resized(width newWidth: Int, height newHeight: Int, channels: Int, filter: Filter) -> [UInt8] {
-    var result: [UInt8] = []
-    result.reserveCapacity(newWidth * newHeight * channels)
+  /// Writes the picture as `channels` (1 or 3) interleaved bytes of another size. Nearest takes source row y·H/h; bilinear
+  /// samples at pixel centers. One channel is ITU-R BT.601 luma. int8 pictures, `isSigned`, are the same picture minus 128.
+  func resize(
+    into target: UnsafeMutableRawBufferPointer, width newWidth: Int, height newHeight: Int, channels: Int,
+    isSigned: Bool, filter: Filter
+  ) {
+    let flip: UInt8 = isSigned ? 0x80 : 0
+    var index = 0
     for y in 0..<newHeight {
       for x in 0..<newWidth {
         let (red, green, blue) = sample(x, y, newWidth, newHeight, filter)
         if channels == 3 {
-          result.append(red)
-          result.append(green)
-          result.append(blue)
+          target[index] = red ^ flip
+          target[index + 1] = green ^ flip
+          target[index + 2] = blue ^ flip
         } else {
           let luma: Int = 299 * Int(red) + 587 * Int(green) + 114 * Int(blue)
-          result.append(UInt8((luma + 500) / 1000))
+          target[index] = UInt8((luma + 500) / 1000) ^ flip
         }
+        index += channels
       }
     }
-    return result
   }
 
   private func sample(
     _ x: Int, _ y: Int, _ newWidth: Int, _ newHeight: Int, _ filter: Filter
   ) -> (UInt8, UInt8, UInt8) {
-    func at(_ x: Int, _ y: Int, _ channel: Int) -> Int { Int(pixels[(y * width + x) * 3 + channel]) }
+    let layout = layout
+    let bytes = mapping.bytes
+    func at(_ x: Int, _ y: Int, _ channel: Int) -> Int {
+      Int(bytes[layout.start + y * layout.rowStride + x * layout.pixelStride + channel])
+    }
     switch filter {
     case .nearest:
-      let (sourceX, sourceY) = (x * width / newWidth, y * height / newHeight)
-      let pixel = (sourceY * width + sourceX) * 3
-      return (pixels[pixel], pixels[pixel + 1], pixels[pixel + 2])
+      let (sourceX, sourceY) = (x * layout.width / newWidth, y * layout.height / newHeight)
+      func nearest(_ channel: Int) -> UInt8 { UInt8(at(sourceX, sourceY, channel)) }
+      return (nearest(layout.red), nearest(layout.green), nearest(layout.blue))
     case .bilinear:
-      let (x0, x1, fractionX) = Picture.neighbours(x, width, newWidth)
-      let (y0, y1, fractionY) = Picture.neighbours(y, height, newHeight)
+      let (x0, x1, fractionX) = Picture.neighbours(x, layout.width, newWidth)
+      let (y0, y1, fractionY) = Picture.neighbours(y, layout.height, newHeight)
       func blend(_ channel: Int) -> UInt8 {
         let top: Int = at(x0, y0, channel) * (256 - fractionX) + at(x1, y0, channel) * fractionX
         let bottom: Int = at(x0, y1, channel) * (256 - fractionX) + at(x1, y1, channel) * fractionX
         let sum: Int = top * (256 - fractionY) + bottom * fractionY
         return UInt8((sum + 32768) >> 16)
       }
-      return (blend(0), blend(1), blend(2))
+      return (blend(layout.red), blend(layout.green), blend(layout.blue))
     }
   }
 

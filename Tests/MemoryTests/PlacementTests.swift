@@ -55,7 +55,7 @@ import Testing
       let budget = MemoryBudget(limitByteCount: 1 << 28)
       do {
         let file = try model.opened(compression)
-        let needs = WeightStore.Needs(of: file.graph)
+        let needs = WeightStore.Needs(of: file)
         if compression == .none { #expect(needs.residentByteCount == 0 && needs.loadingByteCount == 0) }
         let store = try WeightStore(file, budget: budget)
         #expect(budget.reservedByteCount(for: .decoder) == 0)
@@ -82,7 +82,7 @@ import Testing
       do {
         _ = try WeightStore(try openModel(bytes), budget: budget)
         Issue.record("a damaged tile was loaded")
-      } catch let error as WeightStoreError {
+      } catch let error as LoadingError {
         guard case .file(let reason) = error else {
           Issue.record("\(error)")
           continue

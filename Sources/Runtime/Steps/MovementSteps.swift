@@ -9,6 +9,8 @@ final class CopyStep: Step {
   private let outputByteCount: Int
 
   init(_ copy: Copy, inputs: [TensorPlace], output: TensorPlace, outputByteCount: Int) {
+    var copy = copy
+    if !copy.covers(outputByteCount) { copy.fill = 0 }
     self.copy = copy
     self.inputs = inputs
     self.output = output
