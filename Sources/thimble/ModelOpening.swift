@@ -18,7 +18,7 @@ extension Engine {
 enum ModelOpening {
   /// Opens a `.thimble` file; a `.tflite` file is imported to memory first, uncompressed.
   static func open(_ path: String, budget: MemoryBudget) throws(CommandError) -> ModelFile {
-    guard isTFLite(try map(path).bytes) else {
+    guard try isTFLite(path) else {
       do { return try ModelFile.open(path, budget: budget) } catch { throw refusal(path, error) }
     }
     let file = try importToMemory(path, budget)
@@ -55,6 +55,13 @@ enum ModelOpening {
     } catch {
       throw .failure(error.message)
     }
+  }
+
+  private static func isTFLite(_ path: String) throws(CommandError) -> Bool {
+    let mapping = try map(path)
+    let answer = isTFLite(mapping.bytes)
+    _ = consume mapping
+    return answer
   }
 
   /// TFLite's file identifier, which FlatBuffers put after the root offset.

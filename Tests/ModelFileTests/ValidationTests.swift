@@ -262,4 +262,28 @@ import Testing
       $0.byteCount *= 5000
     }
   }
+
+  /// A copy covers its output only where its regions leave no byte out.
+  @Test func coverage() {
+    func region(_ offset: Int, _ extents: [Int], _ strides: [Int], _ run: Int) -> Copy.Region {
+      Copy.Region(
+        operand: 0, sourceOffset: 0, destinationOffset: offset, extents: extents,
+        sourceStrides: extents.map { _ in 0 }, destinationStrides: strides, runByteCount: run)
+    }
+    func covers(_ regions: [Copy.Region], _ fill: UInt8? = nil) -> Bool {
+      Copy(fill: fill, regions: regions).covers(24)
+    }
+    #expect(covers([region(0, [], [], 24)]))
+    #expect(covers([region(0, [2, 3], [4, 8], 4)]))
+    #expect(covers([region(0, [6], [4], 1), region(1, [6], [4], 3)]))
+    #expect(covers([region(12, [], [], 12), region(0, [1, 3], [0, 4], 4)]))
+    #expect(covers([], 0))
+    #expect(!covers([]))
+    #expect(!covers([region(0, [], [], 23)]))
+    #expect(!covers([region(1, [], [], 23)]))
+    #expect(!covers([region(0, [24], [0], 1)]))
+    #expect(!covers([region(0, [6], [4], 3)]))
+    #expect(!covers([region(0, [6], [4], 1), region(0, [6], [4], 3)]))
+    #expect(!covers([region(0, [], [], 12), region(0, [], [], 12)]))
+  }
 }
