@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -17,7 +18,23 @@
     return r_ < 0 ? -errno : r_;   \
   } while (0)
 
-int32_t thimble_open_read(const char *path) { RESULT(open(path, O_RDONLY | O_CLOEXEC)); }
+int32_t thimble_open_read(const char *path) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return -errno;
+  // Only opening must not wait: a pipe that has a writer is read as it comes.
+  fcntl(fd, F_SETFL, 0);
+  return fd;
+}
+int32_t thimble_open_locked(const char *path, uint32_t mode) {
+  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, mode);
+  if (fd < 0) return -errno;
+  if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+    int32_t error = errno;
+    close(fd);
+    return -error;
+  }
+  return fd;
+}
 int32_t thimble_create_file(const char *path, uint32_t mode) {
   RESULT(open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
 }

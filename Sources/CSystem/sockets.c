@@ -38,11 +38,11 @@ int32_t thimble_listen(const char *path, int32_t backlog, uint32_t mode) {
   return fd;
 }
 
-int32_t thimble_connect(const char *path) {
+static int32_t connect_to(const char *path, int flags) {
   struct sockaddr_un address;
   int32_t bad = unix_address(path, &address);
   if (bad) return bad;
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
   if (fd < 0) return -errno;
   if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
     int32_t error = errno;
@@ -51,6 +51,9 @@ int32_t thimble_connect(const char *path) {
   }
   return fd;
 }
+
+int32_t thimble_connect(const char *path) { return connect_to(path, 0); }
+int32_t thimble_connect_at_once(const char *path) { return connect_to(path, SOCK_NONBLOCK); }
 
 int32_t thimble_accept(int32_t fd) {
   int r = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);

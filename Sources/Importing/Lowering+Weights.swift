@@ -137,7 +137,7 @@ extension GraphBuilder {
     let clamp = byteRange(parts.activation.range, of: parts.output)
     var convolution = Convolution(
       geometry: geometry, weights: 0,
-      channels: ChannelParameters(bias: [], weightSum: [], multiplier: [], shift: [], accumulatorMax: 0),
+      channels: ChannelParameters(bias: [], weightSum: [], multiplier: [], shift: []),
       inputZeroPoint: UInt8(parts.input.zeroPoint), weightZeroPoint: zeroPoint,
       outputZeroPoint: UInt8(parts.output.zeroPoint), clampMin: clamp.low, clampMax: clamp.high,
       roundsOnce: parts.isFullyConnected)
@@ -151,7 +151,6 @@ extension GraphBuilder {
         folded += Int64(Int32(littleEndian: bias.loadUnaligned(fromByteOffset: 4 * channel, as: Int32.self)))
       }
       let (least, most) = (folded + 255 * packed.negatives[channel], folded + 255 * packed.positives[channel])
-      let extreme = max(abs(least), abs(most))
       let factor: FixedPointFactor?
       if parts.isFullyConnected {
         let rounding = FloatRounding(
@@ -162,7 +161,6 @@ extension GraphBuilder {
         factor = quantizeMultiplier(scales[channel])
       }
       guard let factor else { throw fail(parts.node, .scale(tensor: parts.filter.name)) }
-      convolution.channels.accumulatorMax = max(convolution.channels.accumulatorMax, extreme)
       convolution.channels.bias.append(Int32(truncatingIfNeeded: folded))
       convolution.channels.weightSum.append(Int32(truncatingIfNeeded: packed.sums[channel]))
       convolution.channels.multiplier.append(factor.multiplier)

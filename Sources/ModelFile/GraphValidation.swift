@@ -232,7 +232,6 @@ private struct OperatorCheck {
         && channels.shift.count == count, "not one set of channel parameters a channel")
     try require(channels.shift.allSatisfy { (-31...31).contains($0) }, "a shift is out of range")
     try require(channels.multiplier.allSatisfy { $0 >= 0 }, "a multiplier is negative")
-    try require(channels.accumulatorMax >= 0, "the accumulator bound is negative")
     try require((-128...127).contains(convolution.weightZeroPoint), "the weights' zero point is out of range")
     try require(convolution.clampMin <= convolution.clampMax, "the clamp is empty")
     try require(blobs.indices.contains(convolution.weights), "the weights do not exist")

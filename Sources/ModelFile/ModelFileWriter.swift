@@ -23,6 +23,10 @@ public enum ModelFileWriter {
   public static func write(
     _ graph: Graph, payloads: [[UInt8]], to path: String, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(ModelFileError) -> Summary {
+    // A rename would put the model in the place of a device or a folder.
+    if let status = try? FileSystem.status(of: path), !status.isRegular {
+      throw .system(SystemError("write over", path, code: SystemError.exists))
+    }
     let temporary = path + ".part"
     do throws(ModelFileError) {
       let file: File

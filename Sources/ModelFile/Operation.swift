@@ -106,6 +106,13 @@ public struct Convolution: Sendable {
   /// Bytes of one panel of 16 channels of a depthwise convolution.
   public var depthwisePanelByteCount: Int { (geometry.kernelHeight * geometry.kernelWidth + 3) / 4 * 64 }
 
+  /// No input makes |acc| larger, whatever bytes the weights are: it tells which forms of the requantization are exact.
+  public func accumulatorMax(weightsPerChannel weights: Int) -> Int {
+    let bias = channels.bias.reduce(0) { max($0, Int($1.magnitude)) }
+    // |w · x| < 2¹⁵ for either sign of activations; a weight zero point adds as much.
+    return bias + weights * (weightZeroPoint == 0 ? 1 << 15 : 1 << 16)
+  }
+
   public var panelCount: Int { (geometry.outputChannels + 15) / 16 }
 }
 
@@ -120,15 +127,12 @@ public struct ChannelParameters: Sendable {
   public var multiplier: [Int32]
   /// Right shift after the multiplication; negative shifts left before it. −31…31.
   public var shift: [Int8]
-  /// Largest |acc| any input can produce, over all channels: tells which vector form of the requantization is exact.
-  public var accumulatorMax: Int64
 
-  public init(bias: [Int32], weightSum: [Int32], multiplier: [Int32], shift: [Int8], accumulatorMax: Int64) {
+  public init(bias: [Int32], weightSum: [Int32], multiplier: [Int32], shift: [Int8]) {
     self.bias = bias
     self.weightSum = weightSum
     self.multiplier = multiplier
     self.shift = shift
-    self.accumulatorMax = accumulatorMax
   }
 }
 

@@ -163,7 +163,6 @@ extension Convolution {
     writer.write(channels.weightSum)
     writer.write(channels.multiplier)
     writer.write(channels.shift)
-    writer.write(channels.accumulatorMax)
     writer.write(inputZeroPoint)
     writer.write(weightZeroPoint)
     writer.write(outputZeroPoint)
@@ -181,8 +180,7 @@ extension Convolution {
         bias: try reader.readArray(Int32.self, "a convolution's bias", limit: limit),
         weightSum: try reader.readArray(Int32.self, "a convolution's weight sums", limit: limit),
         multiplier: try reader.readArray(Int32.self, "a convolution's multipliers", limit: limit),
-        shift: try reader.readArray(Int8.self, "a convolution's shifts", limit: limit),
-        accumulatorMax: try reader.read(Int64.self, "a convolution's accumulator bound")),
+        shift: try reader.readArray(Int8.self, "a convolution's shifts", limit: limit)),
       inputZeroPoint: try reader.read(UInt8.self, "a zero point"),
       weightZeroPoint: try reader.read(Int32.self, "a zero point"),
       outputZeroPoint: try reader.read(UInt8.self, "a zero point"), clampMin: try reader.read(UInt8.self, "a clamp"),

@@ -37,7 +37,7 @@ final class Connection {
   private(set) var body: RequestBody?
   /// The answer to a request that is refused before its body has come.
   private(set) var refusal: ServingError?
-  private(set) var job: Job?
+  private(set) var job: QueuedJob?
   private var answer: Answer?
   private var outgoing: OutgoingAnswer?
   private var closesAfterAnswer = false
@@ -45,8 +45,16 @@ final class Connection {
   /// When to give up; no time is set while the connection is idle or a job has the request.
   private(set) var deadlineNanoseconds = Int64.max
   private(set) var lastActiveNanoseconds = Clock.nowNanoseconds
+  /// How long bodies and answers may take.
+  private let transferMilliseconds: Int
+  /// Of the body or the answer that is under way.
+  private var transfer: TransferDeadline
 
-  init(token: UInt64, slot: Int, socket: consuming Socket, memory: UnsafeMutableRawBufferPointer) {
+  init(
+    token: UInt64, slot: Int, socket: consuming Socket, memory: UnsafeMutableRawBufferPointer, transferMilliseconds: Int
+  ) {
+    self.transferMilliseconds = transferMilliseconds
+    transfer = TransferDeadline(patienceMilliseconds: transferMilliseconds)
     self.token = token
     self.slot = slot
     self.socket = socket
@@ -74,13 +82,13 @@ final class Connection {
       guard let count = try socket.receive(into: space) else { return nil }
       body?.fill(count)
       decoder?.advance(directBytes: count)
-      deadlineNanoseconds = now + ServingLimits.progressNanoseconds
+      deadlineNanoseconds = transfer.next(after: count, now: now)
       return Received(count: count, isAll: count < space.count)
     }
     let space = received.space()
     guard let count = try socket.receive(into: space) else { return nil }
     if phase == .head, received.isEmpty { deadlineNanoseconds = now + ServingLimits.headNanoseconds }
-    if phase == .body { deadlineNanoseconds = now + ServingLimits.progressNanoseconds }
+    if phase == .body { deadlineNanoseconds = transfer.next(after: count, now: now) }
     received.fill(count)
     return Received(count: count, isAll: count < space.count)
   }
@@ -106,7 +114,7 @@ final class Connection {
     do { decoder = try HTTPBodyDecoder(head?.body ?? .empty, limits: limits) } catch { throw .malformed(error) }
     phase = .body
     self.decoder = decoder
-    deadlineNanoseconds = Clock.nowNanoseconds + ServingLimits.progressNanoseconds
+    beginTransfer()
     return decoder.isComplete
   }
 
@@ -154,7 +162,7 @@ final class Connection {
 
   // MARK: Answering
 
-  func wait(for job: Job) {
+  func wait(for job: QueuedJob) {
     phase = .waiting
     self.job = job
     deadlineNanoseconds = Int64.max
@@ -170,14 +178,19 @@ final class Connection {
     outgoing = OutgoingAnswer(answer, keepsAlive: keepsAlive, leavesBodyOut: head?.method == .head)
     closesAfterAnswer = !keepsAlive
     lingersAfterAnswer = lingers
-    deadlineNanoseconds = Clock.nowNanoseconds + ServingLimits.progressNanoseconds
+    beginTransfer()
+  }
+
+  private func beginTransfer() {
+    transfer = TransferDeadline(patienceMilliseconds: transferMilliseconds)
+    deadlineNanoseconds = transfer.next(after: 0)
   }
 
   /// Sends on. Returns whether all of the answer is sent.
   func flush() throws(SystemError) -> Bool {
     while outgoing?.isComplete == false {
-      guard try outgoing?.send(to: socket) == true else { return false }
-      deadlineNanoseconds = Clock.nowNanoseconds + ServingLimits.progressNanoseconds
+      guard let count = try outgoing?.send(to: socket), count > 0 else { return false }
+      deadlineNanoseconds = transfer.next(after: count)
     }
     return true
   }

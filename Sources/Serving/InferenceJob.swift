@@ -5,7 +5,7 @@ import System
 import Tensors
 
 /// One inference request: parsed and checked, decoded into the model's inputs, run, and answered.
-final class InferenceJob: Job, @unchecked Sendable {
+final class InferenceJob: QueuedJob, @unchecked Sendable {
   let metrics: ModelMetrics
   private var model: LoadedModel?
   private var body: RequestBody?

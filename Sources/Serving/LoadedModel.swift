@@ -22,8 +22,7 @@ final class LoadedModel: @unchecked Sendable {
     let byteCount: Int
     let modifiedNanoseconds: Int64
 
-    init(path: String) throws(SystemError) {
-      let status = try FileSystem.status(of: path)
+    init(_ status: FileStatus) {
       device = status.device
       inode = status.inode
       byteCount = status.byteCount
@@ -35,9 +34,15 @@ final class LoadedModel: @unchecked Sendable {
     name: String, version: Int, path: String, configuration: ModelConfiguration, kernels: Kernels, pool: ThreadPool,
     budget: MemoryBudget
   ) throws(ServingError) {
-    do { file = try FileIdentity(path: path) } catch { throw .repository(error) }
+    // What is examined is what is opened: the path may name another file a moment later.
+    let opened: File
+    do { opened = try File(reading: path) } catch { throw .repository(error) }
+    let status: FileStatus
+    do { status = try opened.status() } catch { throw .repository(error) }
+    guard status.isRegular else { throw .notAFile(path: path) }
+    file = FileIdentity(status)
     labelMemory = try LoadedModel.reserveLabels(configuration.labels, budget)
-    (session, byteCount) = try LoadedModel.open(path, kernels, pool, budget)
+    (session, byteCount) = try LoadedModel.open(opened, kernels, pool, budget)
     self.name = name
     self.version = version
     self.configuration = configuration
@@ -52,17 +57,17 @@ final class LoadedModel: @unchecked Sendable {
   }
 
   private static func open(
-    _ path: String, _ kernels: Kernels, _ pool: ThreadPool, _ budget: MemoryBudget
+    _ opened: borrowing File, _ kernels: Kernels, _ pool: ThreadPool, _ budget: MemoryBudget
   ) throws(ServingError) -> (Session, byteCount: Int) {
     do throws(SessionError) {
       let file: ModelFile
-      do { file = try ModelFile.open(path, budget: budget) } catch { throw SessionError(error) }
+      do { file = try ModelFile.open(opened, budget: budget) } catch { throw SessionError(error) }
       let needs = Session.needs(file, plan: Plan(file.graph, threadCount: pool.threadCount))
       return (try Session(file, kernels: kernels, pool: pool, budget: budget), needs.loadedByteCount)
     } catch {
       switch error {
       case .memory(let error): throw .memory(error)
-      case .file(let error): throw .modelFile(path: path, error)
+      case .file(let error): throw .modelFile(path: opened.path, error)
       }
     }
   }

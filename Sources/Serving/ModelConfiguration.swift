@@ -32,6 +32,7 @@ struct ModelConfiguration: Equatable, Sendable {
   private static func labels(_ reader: inout JSONReader) throws(ProtocolError) -> [String] {
     guard try reader.peekKind() == .array else { throw .fieldInvalid(field: "labels", expected: "a list of strings") }
     var labels: [String] = []
+    labels.reserveCapacity(min(try count(reader), ServingLimits.labelsMax))
     try reader.beginArray()
     while try reader.nextElement() {
       guard try reader.peekKind() == .string else {
@@ -48,26 +49,86 @@ struct ModelConfiguration: Equatable, Sendable {
     return labels
   }
 
+  /// Elements of the array that comes next, so that a list does not grow by doubling.
+  private static func count(_ reader: JSONReader) throws(ProtocolError) -> Int {
+    var reader = reader
+    var count = 0
+    try reader.beginArray()
+    while try reader.nextElement() {
+      _ = try reader.skipValue()
+      count += 1
+    }
+    return count
+  }
+
   /// `{"latest":{"num_versions":N}}`, `{"all":{}}` or `{"specific":{"versions":[N,…]}}`.
   private static func policy(_ reader: inout JSONReader) throws(ProtocolError) -> VersionPolicy {
-    let tree = try reader.readTree()
-    if let latest = tree["latest"] {
-      let count = latest["num_versions"].map { $0.int ?? 0 } ?? 1
-      guard count >= 1 else { throw .fieldInvalid(field: "num_versions", expected: "an integer of at least 1") }
-      return .latest(Int(count))
-    }
-    if tree["all"] != nil { return .all }
-    if let specific = tree["specific"] {
-      var versions: [Int] = []
-      for value in specific["versions"]?.array ?? [] {
-        guard let version = value.int, version >= 1 else {
-          throw .fieldInvalid(field: "versions", expected: "a list of integers of at least 1")
-        }
-        versions.append(Int(version))
+    var latest: Int?
+    var isAll = false
+    var specific: [Int]?
+    try beginObject(&reader, "version_policy", expected: "latest, all or specific")
+    while let key = try reader.nextKey() {
+      switch key {
+      case "latest": latest = try latestCount(&reader)
+      case "specific": specific = try versions(&reader)
+      default:
+        isAll = isAll || key == "all"
+        _ = try reader.skipValue()
       }
-      return .specific(versions)
     }
+    if let latest { return .latest(latest) }
+    if isAll { return .all }
+    if let specific { return .specific(specific) }
     throw .fieldInvalid(field: "version_policy", expected: "latest, all or specific")
+  }
+
+  private static func latestCount(_ reader: inout JSONReader) throws(ProtocolError) -> Int {
+    var count = 1
+    try beginObject(&reader, "latest", expected: "an object")
+    while let key = try reader.nextKey() {
+      guard key == "num_versions" else {
+        _ = try reader.skipValue()
+        continue
+      }
+      count = try positive(&reader, key, expected: "an integer of at least 1")
+    }
+    return count
+  }
+
+  private static func versions(_ reader: inout JSONReader) throws(ProtocolError) -> [Int] {
+    let expected = "a list of at most \(ServingLimits.versionsMax) integers of at least 1"
+    var versions: [Int] = []
+    try beginObject(&reader, "specific", expected: "an object")
+    while let key = try reader.nextKey() {
+      guard key == "versions" else {
+        _ = try reader.skipValue()
+        continue
+      }
+      guard try reader.peekKind() == .array else { throw .fieldInvalid(field: key, expected: expected) }
+      versions = []
+      try reader.beginArray()
+      while try reader.nextElement() {
+        guard versions.count < ServingLimits.versionsMax else { throw .fieldInvalid(field: key, expected: expected) }
+        versions.append(try positive(&reader, key, expected: expected))
+      }
+    }
+    return versions
+  }
+
+  private static func beginObject(
+    _ reader: inout JSONReader, _ field: String, expected: String
+  ) throws(ProtocolError) {
+    guard try reader.peekKind() == .object else { throw .fieldInvalid(field: field, expected: expected) }
+    try reader.beginObject()
+  }
+
+  private static func positive(
+    _ reader: inout JSONReader, _ field: String, expected: String
+  ) throws(ProtocolError) -> Int {
+    guard try reader.peekKind() == .number else { throw .fieldInvalid(field: field, expected: expected) }
+    let value = try reader.readInteger()
+    guard value >= 1, let number = Int(exactly: value) else { throw .fieldInvalid(field: field, expected: expected) }
+    return number
   }
 
   /// The versions to load of those there are (ascending). Errors: one that is asked for by number and absent.

@@ -40,7 +40,7 @@ struct ModelLoader: Sendable {
   ) throws(ServingError) -> LoadedModel {
     let path = directory.file(of: name, version: version)
     if let current, current.configuration == configuration,
-      let identity = try? LoadedModel.FileIdentity(path: path), identity == current.file
+      let status = try? FileSystem.status(of: path), LoadedModel.FileIdentity(status) == current.file
     {
       return current
     }
@@ -50,35 +50,57 @@ struct ModelLoader: Sendable {
   }
 
   private func configuration(of name: String, replacedBy text: String?) throws(ServingError) -> ModelConfiguration {
-    if let text {
-      do throws(ServingError) { return try parse(Array(text.utf8), path: "") } catch {
-        // The client's mistake, not the repository's.
-        guard case .configuration(_, let reason) = error else { throw error }
-        throw .malformed(.fieldInvalid(field: "config", expected: "a model's configuration: \(reason)"))
-      }
+    guard let text else { return try configuration(at: directory.configurationFile(of: name)) }
+    let working = try reserve(text.utf8.count)
+    do throws(ProtocolError) {
+      let configuration = try ModelLoader.parse(Array(text.utf8))
+      _ = consume working
+      return configuration
+    } catch {
+      // The client's mistake, not the repository's.
+      throw .malformed(.fieldInvalid(field: "config", expected: "a model's configuration: \(error.message)"))
     }
-    let path = directory.configurationFile(of: name)
-    let bytes: [UInt8]
-    do { bytes = try File.bytes(of: path, limit: ServingLimits.configurationBytesMax) } catch {
+  }
+
+  private func configuration(at path: String) throws(ServingError) -> ModelConfiguration {
+    let file: File
+    do { file = try File(reading: path) } catch {
       if error.isNotFound { return ModelConfiguration() }
       throw .configuration(path: path, reason: error.message)
     }
-    return try parse(bytes, path: path)
+    let status: FileStatus
+    do { status = try file.status() } catch { throw .configuration(path: path, reason: error.message) }
+    guard status.isRegular else {
+      throw .configuration(path: path, reason: "not a regular file: put the JSON text there")
+    }
+    let limit = ServingLimits.configurationBytesMax
+    guard status.byteCount <= limit else {
+      throw .configuration(path: path, reason: "\(status.byteCount) bytes, of at most \(limit)")
+    }
+    let working = try reserve(status.byteCount)
+    let bytes: [UInt8]
+    // A file that grows meanwhile is refused.
+    do { bytes = try file.bytes(limit: status.byteCount) } catch {
+      throw .configuration(path: path, reason: error.message)
+    }
+    do throws(ProtocolError) {
+      let configuration = try ModelLoader.parse(bytes)
+      _ = consume working
+      return configuration
+    } catch {
+      throw .configuration(path: path, reason: error.message)
+    }
   }
 
-  private func parse(_ bytes: [UInt8], path: String) throws(ServingError) -> ModelConfiguration {
-    // Labels are copied out of the text; a tree of the small rest takes less.
-    let working: MemoryBudget.Reservation
-    do { working = try budget.reserve(4 * bytes.count, for: .buffers) } catch { throw .memory(error) }
-    let result = bytes.withUnsafeBytes { raw -> Result<ModelConfiguration, ProtocolError> in
-      do throws(ProtocolError) { return .success(try ModelConfiguration(parsing: raw)) } catch {
-        return .failure(error)
-      }
-    }
-    _ = consume working
-    switch result {
-    case .success(let configuration): return configuration
-    case .failure(let error): throw .configuration(path: path, reason: error.message)
+  /// Memory for a configuration while it is parsed: its bytes, and the labels. A label of n bytes takes n + 3 of the text,
+  /// 16 in the list, and n + 48 more where n is over 15: at most 16 / 3 times what it takes of the text.
+  private func reserve(_ byteCount: Int) throws(ServingError) -> MemoryBudget.Reservation {
+    do { return try budget.reserve(7 * byteCount, for: .buffers) } catch { throw .memory(error) }
+  }
+
+  private static func parse(_ bytes: [UInt8]) throws(ProtocolError) -> ModelConfiguration {
+    try bytes.withUnsafeBufferPointer { (bytes) throws(ProtocolError) in
+      try ModelConfiguration(parsing: UnsafeRawBufferPointer(bytes))
     }
   }
 }

@@ -4,16 +4,29 @@ extension ModelRepository {
   /// The answer to `POST /v2/repository/index`: every version that there is, or every one that is ready.
   func index(isReadyOnly: Bool) -> RepositoryIndex {
     var rows: [RepositoryIndexEntry] = []
+    rows.reserveCapacity(entries.reduce(0) { $0 + max(1, $1.versions.count) })
+    forEachRow(isReadyOnly) { rows.append($0) }
+    return RepositoryIndex(entries: rows)
+  }
+
+  /// A bound on the bytes of that answer, as text and as rows, of which each exists only in passing here.
+  func indexBytesMax(isReadyOnly: Bool) -> Int {
+    var byteCount = 2
+    let stride = MemoryLayout<RepositoryIndexEntry>.stride + 96  // and what its strings take beside their bytes
+    forEachRow(isReadyOnly) { byteCount += $0.jsonBytesMax + stride + $0.reason.utf8.count }
+    return byteCount
+  }
+
+  private func forEachRow(_ isReadyOnly: Bool, _ body: (RepositoryIndexEntry) -> Void) {
     for entry in entries {
       for version in entry.versions where version.model != nil || !isReadyOnly {
-        rows.append(row(entry, version))
+        body(row(entry, version))
       }
       if entry.versions.isEmpty, !isReadyOnly {
         let reason = (entry.failure ?? .noVersion(model: entry.name)).message
-        rows.append(.init(name: entry.name, state: entry.pendingLoads > 0 ? .loading : .unavailable, reason: reason))
+        body(.init(name: entry.name, state: entry.pendingLoads > 0 ? .loading : .unavailable, reason: reason))
       }
     }
-    return RepositoryIndex(entries: rows)
   }
 
   private func row(_ entry: Entry, _ version: Version) -> RepositoryIndexEntry {

@@ -19,11 +19,11 @@ struct OutgoingAnswer {
 
   var isComplete: Bool { sentByteCount == byteCount }
 
-  /// Sends what the socket takes at once. Returns whether it took anything.
-  mutating func send(to socket: borrowing Socket) throws(SystemError) -> Bool {
-    guard let count = try sendPieces(to: socket) else { return false }
+  /// Sends what the socket takes at once. Returns the bytes that it took.
+  mutating func send(to socket: borrowing Socket) throws(SystemError) -> Int {
+    let count = try sendPieces(to: socket) ?? 0
     sentByteCount += count
-    return count > 0
+    return count
   }
 
   private func sendPieces(to socket: borrowing Socket) throws(SystemError) -> Int? {

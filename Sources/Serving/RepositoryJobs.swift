@@ -2,19 +2,23 @@ import Protocols
 import System
 
 /// Loads a model, away from the event loop.
-final class LoadJob: Job, @unchecked Sendable {
+final class LoadJob: QueuedJob, @unchecked Sendable {
   private let name: String
   private let loader: ModelLoader
-  private let configuration: String?
+  private var configuration: String?
+  /// The reservation of the configuration's text, which waits with the job.
+  private var configurationMemory: HeldMemory?
   private var current: [LoadedModel]
   private var result: Result<[ModelLoader.Outcome], ServingError>?
 
   init(
-    connection: UInt64, name: String, loader: ModelLoader, configuration: String?, current: [LoadedModel]
+    connection: UInt64, name: String, loader: ModelLoader, configuration: String?, configurationMemory: HeldMemory?,
+    current: [LoadedModel]
   ) {
     self.name = name
     self.loader = loader
     self.configuration = configuration
+    self.configurationMemory = configurationMemory
     self.current = current
     super.init(connection: connection)
   }
@@ -25,7 +29,7 @@ final class LoadJob: Job, @unchecked Sendable {
     } catch {
       result = .failure(error)
     }
-    current = []
+    (current, configuration, configurationMemory) = ([], nil, nil)
   }
 
   override func finish(_ server: Server) -> Answer {
@@ -38,7 +42,7 @@ final class LoadJob: Job, @unchecked Sendable {
 }
 
 /// Drops the last references to a model's versions once every request before it is done.
-final class UnloadJob: Job, @unchecked Sendable {
+final class UnloadJob: QueuedJob, @unchecked Sendable {
   private let name: String
   private var models: [LoadedModel]
 

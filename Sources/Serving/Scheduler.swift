@@ -5,8 +5,8 @@ import System
 final class Scheduler: @unchecked Sendable {
   private let lock = Lock()
   /// Guarded by `lock`.
-  private var queue: [Job] = []
-  private var finished: [Job] = []
+  private var queue: [QueuedJob] = []
+  private var finished: [QueuedJob] = []
   private var isStopping = false
   /// Counts submissions; the worker sleeps on it.
   private let submissions = Futex()
@@ -58,7 +58,7 @@ final class Scheduler: @unchecked Sendable {
   var queuedCount: Int { lock.withLock { queue.count } }
 
   /// Returns whether there was room below `limit`.
-  func submit(_ job: Job, limit: Int) -> Bool {
+  func submit(_ job: QueuedJob, limit: Int) -> Bool {
     let isTaken = lock.withLock {
       guard queue.count < limit, !isStopping else { return false }
       queue.append(job)
@@ -71,7 +71,7 @@ final class Scheduler: @unchecked Sendable {
   }
 
   /// Takes a job back that has not been started; returns whether it still waited.
-  func withdraw(_ job: Job) -> Bool {
+  func withdraw(_ job: QueuedJob) -> Bool {
     lock.withLock {
       guard let index = queue.firstIndex(where: { $0 === job }) else { return false }
       queue.remove(at: index)
@@ -80,7 +80,7 @@ final class Scheduler: @unchecked Sendable {
   }
 
   /// The jobs finished since the last call.
-  func takeFinished() -> [Job] {
+  func takeFinished() -> [QueuedJob] {
     wakeUp.clear()
     return lock.withLock {
       let jobs = finished

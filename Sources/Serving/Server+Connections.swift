@@ -30,7 +30,9 @@ extension Server {
     }
     let token = Server.firstConnectionToken + acceptedCount * UInt64(connections.count) + UInt64(slot)
     acceptedCount += 1
-    let connection = Connection(token: token, slot: slot, socket: socket, memory: receiveMemory(of: slot))
+    let connection = Connection(
+      token: token, slot: slot, socket: socket, memory: receiveMemory(of: slot),
+      transferMilliseconds: configuration.limits.transferMilliseconds)
     do throws(SystemError) {
       try poll.add(connection.socket.descriptor, connection.interest, token: token)
       connections[slot] = connection
@@ -60,8 +62,9 @@ extension Server {
 
   func close(_ connection: Connection) {
     guard connections[connection.slot] === connection else { return }
-    // Nobody waits for it any more. One that runs already finishes and finds no connection.
-    if let job = connection.job, scheduler.withdraw(job) { (job as? InferenceJob)?.dropped() }
+    // Nobody waits for an inference any more. One that runs already finishes and finds no connection; so do loads and
+    // unloads, which the repository counts on.
+    if let job = connection.job as? InferenceJob, scheduler.withdraw(job) { job.dropped() }
     poll.remove(connection.socket.descriptor)
     connections[connection.slot] = nil
     freeSlots.append(connection.slot)

@@ -4,15 +4,20 @@ import System
 
 extension Server {
   /// `GET /metrics`: Triton's names for what Triton counts too, `thimble_*` for the rest.
-  func metricsPage() -> [UInt8] {
-    // A model that has not been asked yet has counters too.
-    for model in repository.loadedModels { _ = metrics(of: model) }
-    var writer = MetricsWriter()
+  func writeMetrics(_ writer: inout MetricsWriter) {
     writeCounters(&writer)
     writeDurations(&writer)
     writeMemory(&writer)
     writeProcess(&writer)
-    return writer.bytes
+  }
+
+  /// A bound on what `writeMetrics` writes: ten families have a sample for each model asked or loaded, one for each model
+  /// loaded. A sample takes its family's name and labels, 20 digits twice, and the model's name.
+  var metricsBytesMax: Int {
+    // A model that has not been asked yet has counters too.
+    for model in repository.loadedModels { _ = metrics(of: model) }
+    let samples = metrics.reduce(0) { $0 + 11 * (120 + $1.model.jsonByteCount) }
+    return 8192 + samples
   }
 
   private func write(

@@ -68,20 +68,29 @@ extension Server {
       guard !isStopping else { throw .stopping }
       return Answer(bytes: ServerHealth(isLive: true, isReady: true).jsonBytes)
     case .serverMetadata: return Answer(bytes: metadata.jsonBytes)
-    case .modelList: return try hold(ModelList(models: repository.entries.map { $0.name }).jsonBytes)
-    case .modelMetadata(let reference): return try hold(metadata(of: try repository.model(reference)).jsonBytes)
+    case .modelList:
+      let list = ModelList(models: repository.entries.map { $0.name })
+      return try hold(list.jsonBytesMax) { list.write(to: &$0) }
+    case .modelMetadata(let reference):
+      let metadata = metadata(of: try repository.model(reference))
+      return try hold(metadata.jsonBytesMax) { metadata.write(to: &$0) }
     case .modelReady(let reference):
       let model = try repository.model(reference)
       return Answer(bytes: ModelReadiness(name: model.name, isReady: true).jsonBytes)
     case .modelConfiguration(let reference):
-      return try hold(ConfigurationDocument(model: try repository.model(reference)).jsonBytes)
-    case .statistics(let reference): return try hold(try statistics(reference).jsonBytes)
-    case .metrics: return try hold(metricsPage(), contentType: HTTPResponseHead.metricsText)
+      let document = ConfigurationDocument(model: try repository.model(reference))
+      return try hold(document.jsonBytesMax) { document.write(to: &$0) }
+    case .statistics(let reference):
+      let statistics = try statistics(reference)
+      return try hold(statistics.jsonBytesMax) { statistics.write(to: &$0) }
+    case .metrics: return try metricsPage()
     case .repositoryIndex:
-      let request = try repositoryRequest(connection)
+      let isReadyOnly = try repositoryRequest(connection).request.isReadyOnly
       try repository.scan()
-      return try hold(repository.index(isReadyOnly: request.isReadyOnly).jsonBytes)
-    case .repositoryLoad(let name): try load(name, try repositoryRequest(connection), for: connection)
+      return try hold(repository.indexBytesMax(isReadyOnly: isReadyOnly)) {
+        repository.index(isReadyOnly: isReadyOnly).write(to: &$0)
+      }
+    case .repositoryLoad(let name): try load(name, for: connection)
     case .repositoryUnload(let name): try unload(name, for: connection)
     case .methodNotAllowed(let allow): throw .methodNotAllowed(allow: allow)
     case .notFound, .infer: throw .noSuchPath
@@ -89,16 +98,32 @@ extension Server {
     return nil
   }
 
-  /// An answer whose bytes are counted until they are sent; short ones are part of the heap's allowance.
+  /// A document of at most `byteCountMax` bytes, reserved before it is written and until it is sent.
   private func hold(
-    _ bytes: [UInt8], contentType: String = HTTPResponseHead.json
+    _ byteCountMax: Int, _ write: (inout JSONWriter) -> Void
   ) throws(ServingError) -> Answer {
-    guard bytes.count > ServingLimits.unreservedBytesMax else { return Answer(contentType: contentType, bytes: bytes) }
-    do throws(MemoryError) {
-      return Answer(contentType: contentType, bytes: bytes, held: try buffers.reserve(bytes.capacity))
-    } catch {
-      throw buffers.refusal(error)
-    }
+    let held = try heldMemory(byteCountMax)
+    var writer = JSONWriter()
+    writer.bytes.reserveCapacity(byteCountMax)
+    write(&writer)
+    assert(writer.bytes.count <= byteCountMax, "a document's bound is too low")
+    return Answer(bytes: writer.bytes, held: held)
+  }
+
+  private func metricsPage() throws(ServingError) -> Answer {
+    let byteCountMax = metricsBytesMax
+    let held = try heldMemory(byteCountMax)
+    var writer = MetricsWriter()
+    writer.bytes.reserveCapacity(byteCountMax)
+    writeMetrics(&writer)
+    assert(writer.bytes.count <= byteCountMax, "the metrics' bound is too low")
+    return Answer(contentType: HTTPResponseHead.metricsText, bytes: writer.bytes, held: held)
+  }
+
+  /// Nil for little, which is part of the heap's allowance.
+  private func heldMemory(_ byteCount: Int) throws(ServingError) -> HeldMemory? {
+    guard byteCount > ServingLimits.unreservedBytesMax else { return nil }
+    do { return try buffers.reserve(byteCount) } catch { throw buffers.refusal(error) }
   }
 
   // MARK: Jobs
@@ -122,7 +147,7 @@ extension Server {
   }
 
   /// A job's deadline has passed: it is answered at once if it has not been started.
-  func expire(_ job: Job, of connection: Connection) {
+  func expire(_ job: QueuedJob, of connection: Connection) {
     guard let inference = job as? InferenceJob, scheduler.withdraw(job) else {
       job.deadlineNanoseconds = Int64.max
       return
@@ -132,7 +157,7 @@ extension Server {
   }
 
   /// The worker is done with a job.
-  func finish(_ job: Job) {
+  func finish(_ job: QueuedJob) {
     let answer = job.finish(self)
     guard let connection = connection(job.connection), connection.job === job else { return }
     send(answer, to: connection)
@@ -141,17 +166,37 @@ extension Server {
 
   // MARK: The repository
 
-  private func repositoryRequest(_ connection: Connection) throws(ServingError) -> RepositoryRequest {
-    guard let body = connection.takeBodyMemory() else { return RepositoryRequest() }
+  /// A request, and the reservation of its texts where they are long: to be held as long as they are.
+  private func repositoryRequest(
+    _ connection: Connection
+  ) throws(ServingError) -> (request: RepositoryRequest, memory: HeldMemory?) {
+    guard let body = connection.takeBodyMemory() else { return (RepositoryRequest(), nil) }
+    guard body.count > ServingLimits.unreservedBytesMax else { return (try parsed(body), nil) }
+    // No text is longer than the body; one with escapes is gathered in a second place.
+    let memory: HeldMemory
+    let working: HeldMemory
+    do throws(MemoryError) {
+      memory = try buffers.reserve(body.count)
+      working = try buffers.reserve(body.count)
+    } catch {
+      throw buffers.refusal(error)
+    }
+    let request = try parsed(body)
+    _ = consume working
+    return (request, request.configuration == nil ? nil : memory)
+  }
+
+  private func parsed(_ body: RequestBody) throws(ServingError) -> RepositoryRequest {
     do { return try RepositoryRequest(parsing: body.bytes) } catch { throw .malformed(error) }
   }
 
-  private func load(_ name: String, _ request: RepositoryRequest, for connection: Connection) throws(ServingError) {
+  private func load(_ name: String, for connection: Connection) throws(ServingError) {
     let entry = try repository.entry(name)
+    let (request, memory) = try repositoryRequest(connection)
     buffers.trim()
     let job = LoadJob(
       connection: connection.token, name: name, loader: loader, configuration: request.configuration,
-      current: entry.loaded)
+      configurationMemory: memory, current: entry.loaded)
     try submitControl(job)
     repository.beginLoad(name)
     connection.wait(for: job)
@@ -167,7 +212,7 @@ extension Server {
   }
 
   /// Loads and unloads have room of their own, so that a full queue can still be helped.
-  private func submitControl(_ job: Job) throws(ServingError) {
+  private func submitControl(_ job: QueuedJob) throws(ServingError) {
     let limit = configuration.limits.queuedRequestsMax + configuration.limits.connectionsMax
     guard scheduler.submit(job, limit: limit) else { throw .queueFull(limit: limit) }
   }

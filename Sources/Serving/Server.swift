@@ -87,11 +87,12 @@ public final class Server: @unchecked Sendable {
   // MARK: Starting
 
   /// Loads models, then listens: once the socket is there, the server is ready. A model that does not load is no error.
+  /// Told to stop, it throws once the model that is being loaded is done.
   public func start() throws(ServingError) {
-    try Listener.makeWay(at: configuration.socketPath)
+    let claim = try Listener.claim(configuration.socketPath)
     try repository.scan()
     try loadInitialModels()
-    let listener = try Listener(path: configuration.socketPath)
+    let listener = try Listener(path: configuration.socketPath, claim: claim)
     do throws(SystemError) {
       try poll.add(listener.socket.descriptor, .readable, token: Server.listenerToken)
       try poll.add(scheduler.descriptor, .readable, token: Server.schedulerToken)
@@ -115,6 +116,7 @@ public final class Server: @unchecked Sendable {
     case .only(let wanted): names = wanted
     }
     for name in names {
+      if isToldToStop() { throw .stopping }
       _ = try repository.entry(name)
       let result: Result<[ModelLoader.Outcome], ServingError>
       do throws(ServingError) {
@@ -124,9 +126,12 @@ public final class Server: @unchecked Sendable {
       }
       let failure = repository.finishLoad(name, result)
       log.load(name, repository, failure: failure)
-      if takeSignal() { throw .stopping }
     }
+    if isToldToStop() { throw .stopping }
   }
+
+  /// Before the loop runs: whether a signal has come, or `stop` was called.
+  private func isToldToStop() -> Bool { takeSignal() || stopRequests.load() != takenStopRequests }
 
   // MARK: The loop
 

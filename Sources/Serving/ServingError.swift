@@ -38,6 +38,7 @@ public enum ServingError: Error, Sendable {
   case versionAbsent(model: String, version: Int)
   case configuration(path: String, reason: String)
   case modelFile(path: String, ModelFileError)
+  case notAFile(path: String)
 
   // Why the daemon does not start
   case alreadyServing(path: String)
@@ -56,7 +57,7 @@ extension ServingError {
     case .inputMissing, .inputUnknown, .inputType, .inputShape, .outputUnknown, .outputRepeated: .badRequest
     case .queueFull, .tooManyConnections, .tooLate, .stopping, .modelLoading, .busyMemory: .serviceUnavailable
     case .memory: .insufficientStorage
-    case .repository, .configuration, .modelFile, .alreadyServing, .notASocket, .limits, .system:
+    case .repository, .configuration, .modelFile, .notAFile, .alreadyServing, .notASocket, .limits, .system:
       .internalServerError
     }
   }

@@ -12,6 +12,8 @@ public struct ServingLimits: Sendable {
   public var bodyBytesMax = 64 << 20
   /// How long a drain waits for requests in flight.
   public var drainMilliseconds = 30_000
+  /// How long a body or an answer may take from one piece to the next, and as a whole with `transferNanosecondsPerMiB`.
+  public var transferMilliseconds = 30_000
 
   public init() {}
 
@@ -43,8 +45,8 @@ public struct ServingLimits: Sendable {
 
   /// From a head's first byte to its last.
   static let headNanoseconds: Int64 = 10_000_000_000
-  /// From one piece of a body or an answer to the next.
-  static let progressNanoseconds: Int64 = 30_000_000_000
+  /// What each MiB of a body or an answer adds to the time that it may take.
+  static let transferNanosecondsPerMiB: Int64 = 1_000_000_000
   /// How long a refused client may go on sending before the connection is cut.
   static let lingerNanoseconds: Int64 = 2_000_000_000
   /// How long a connection must have been idle to be closed in favour of a new one.

@@ -10,6 +10,7 @@ public struct File: ~Copyable, Sendable {
     self.path = path
   }
 
+  /// Opens without waiting, whatever `path` is: a named pipe that nobody writes to reads as empty.
   public init(reading path: String) throws(SystemError) {
     self.init(descriptor: try retrying("open", path) { thimble_open_read(path) }, path: path)
   }
@@ -22,6 +23,12 @@ public struct File: ~Copyable, Sendable {
   /// A file that lives in memory and has no name in the file system.
   public init(inMemory name: String) throws(SystemError) {
     self.init(descriptor: try retrying("create in memory", name) { thimble_create_memory_file(name) }, path: name)
+  }
+
+  /// Creates the file if need be, and locks it until it is closed or the process ends (flock). Errors: `wouldBlock` where
+  /// it is locked already, be it by this process.
+  public init(locking path: String, mode: UInt32 = 0o660) throws(SystemError) {
+    self.init(descriptor: try retrying("lock", path) { thimble_open_locked(path, mode) }, path: path)
   }
 
   deinit { _ = thimble_close(descriptor) }
@@ -68,20 +75,24 @@ public struct File: ~Copyable, Sendable {
 
   /// The whole file, at most `limit` bytes of it; a longer one is an error (EFBIG).
   public static func bytes(of path: String, limit: Int) throws(SystemError) -> [UInt8] {
-    let file = try File(reading: path)
+    try File(reading: path).bytes(limit: limit)
+  }
+
+  /// What stands from the current position on, at most `limit` bytes of it; more is an error (EFBIG).
+  public func bytes(limit: Int) throws(SystemError) -> [UInt8] {
     var bytes: [UInt8] = []
     // Files under /proc and /sys say nothing of their size: read until the end.
-    var capacity = max(4096, min(limit, try file.status().byteCount + 1))
+    var capacity = max(4096, min(limit, try status().byteCount + 1))
     while true {
       let start = bytes.count
       bytes.append(contentsOf: repeatElement(0, count: capacity))
       let (buffer, count) = (start, capacity)
-      let read = try bytes.withUnsafeMutableBufferPointer { (all) throws(SystemError) -> Int in
-        try file.read(into: UnsafeMutableRawBufferPointer(start: all.baseAddress! + buffer, count: count))
+      let added = try bytes.withUnsafeMutableBufferPointer { (all) throws(SystemError) -> Int in
+        try read(into: UnsafeMutableRawBufferPointer(start: all.baseAddress! + buffer, count: count))
       }
-      bytes.removeLast(count - read)
+      bytes.removeLast(count - added)
       if bytes.count > limit { throw SystemError("read", path, code: 27 /* EFBIG */) }
-      if read < count { return bytes }
+      if added < count { return bytes }
       capacity = min(max(4096, bytes.count), limit - bytes.count + 1)
     }
   }

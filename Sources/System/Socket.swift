@@ -15,6 +15,11 @@ public struct Socket: ~Copyable, Sendable {
     self.init(adopting: try retrying("connect to", path) { thimble_connect(path) })
   }
 
+  /// Connects without waiting. Errors: `wouldBlock` where somebody listens whose queue is full.
+  public init(connectingAtOnceTo path: String) throws(SystemError) {
+    self.init(adopting: try retrying("connect to", path) { thimble_connect_at_once(path) })
+  }
+
   deinit { _ = thimble_close(descriptor) }
 
   /// The next waiting client, non-blocking; nil where there is none.

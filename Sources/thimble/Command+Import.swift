@@ -23,7 +23,7 @@ extension Command {
     let output = arguments.text("output") ?? ModelOpening.baseName(path) + ".thimble"
     let start = Clock.nowNanoseconds
     let source = try ModelOpening.map(path)
-    guard ModelOpening.isTFLite(source.bytes) else {
+    guard ModelOpening.isTFLite(source) else {
       throw .failure("\(path) is not a TensorFlow Lite model: its bytes 4 to 7 are not TFL3")
     }
     let budget = try Engine.budget(arguments)

@@ -59,14 +59,14 @@ enum ModelOpening {
 
   private static func isTFLite(_ path: String) throws(CommandError) -> Bool {
     let mapping = try map(path)
-    let answer = isTFLite(mapping.bytes)
+    let answer = isTFLite(mapping)
     _ = consume mapping
     return answer
   }
 
   /// TFLite's file identifier, which FlatBuffers put after the root offset.
-  static func isTFLite(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    bytes.count >= 8 && bytes[4..<8].elementsEqual("TFL3".utf8)
+  static func isTFLite(_ source: borrowing Mapping) -> Bool {
+    source.byteCount >= 8 && source.bytes[4..<8].elementsEqual("TFL3".utf8)
   }
 
   /// A model imported from a mapped source, and the reservation that it is in.

@@ -4,7 +4,7 @@ import Testing
 
 /// The program as people use it: what it prints, and the status it ends with.
 @Suite struct CommandTests {
-  static let commands = ["import", "inspect", "run", "bench"]
+  static let commands = ["demo", "import", "inspect", "run", "bench", "profile", "serve", "infer"]
 
   @Test func helpIsThere() throws {
     let overview = try Program.run(["--help"])
@@ -46,6 +46,22 @@ import Testing
     let result = try Program.run(["run", SharedFiles.digits, "--isa", "abacus"])
     #expect(result.status == 2)
     #expect(result.error.hasPrefix("thimble run: --isa abacus: this processor or this build has only portable"))
+  }
+
+  @Test func importNeverReplacesWhatIsNoFile() throws {
+    let folder = try TemporaryFolder()
+    let result = try Program.run(["import", SharedFiles.digits, "-o", folder.path])
+    #expect(result.status == 1)
+    #expect(result.error.contains("cannot write over \(folder.path)"), "\(result.error)")
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
+  }
+
+  @Test func profileNamesEveryOperator() throws {
+    let result = try Program.run(["profile", SharedFiles.digits, "--runs", "2", "--json"])
+    #expect(result.status == 0, "\(result.error)")
+    let operators = try #require(try result.json()["operators"] as? [[String: Any]])
+    #expect(operators.compactMap { $0["name"] as? String }.contains("SOFTMAX"))
+    #expect(operators.allSatisfy { ($0["ns"] as? Int ?? 0) > 0 })
   }
 
   @Test func importInspectRun() throws {

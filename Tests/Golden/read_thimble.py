@@ -96,7 +96,7 @@ class Records:
         numbers, factor = self.numbers, lambda: self.many("ii")
         if code in (1, 2):
             return dict(window=self.window(), weights=self.one("I"), bias=numbers("i"), sums=numbers("i"), multipliers=numbers("i"),
-                        shifts=numbers("b"), bound=self.one("q"), input_zero=self.one("B"), weight_zero=self.one("i"),
+                        shifts=numbers("b"), input_zero=self.one("B"), weight_zero=self.one("i"),
                         output_zero=self.one("B"), clamp=self.many("BB"), rounds_once=self.flag())
         if code == 3:
             return [self.one("B"), numbers("q"), numbers("q"), numbers("q"), self.many("iii"), factor(), factor(), factor(),

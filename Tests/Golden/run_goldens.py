@@ -52,7 +52,7 @@ def main():
                         for index, tensor in enumerate(record["outputs"]))
                     passed, failed = passed + same, failed + (not same)
                     if not same:
-                        print(f"DIFFERS: {case.stem} {isa} threads {threads} {run.stderr.strip()[-300:]}")
+                        print(f"DIFFERS: {case.stem} {isa} threads {threads} {run.stderr.strip()[:200]}")
     for isa in sorted(unsupported):
         print(f"SKIPPED: this processor lacks {isa}")
     print(f"{' '.join(command)} {options.isa}: {passed} passed, {failed} failed")

@@ -64,7 +64,6 @@ import Testing
     try convolution("not one set of channel parameters a channel") { $0.channels.shift.removeLast() }
     try convolution("a shift is out of range") { $0.channels.shift[0] = 32 }
     try convolution("a multiplier is negative") { $0.channels.multiplier[0] = -1 }
-    try convolution("the accumulator bound is negative") { $0.channels.accumulatorMax = -1 }
     try convolution("the weights' zero point is out of range") { $0.weightZeroPoint = 128 }
     try convolution("the clamp is empty") { ($0.clampMin, $0.clampMax) = (9, 8) }
     try convolution("the weights do not exist") { $0.weights = 7 }

@@ -1,3 +1,6 @@
+import Glibc
+import Memory
+import Runtime
 import System
 import Testing
 
@@ -88,5 +91,92 @@ import Testing
     let files = try TestRepository()
     #expect(throws: ServingError.self) { try TestServer(files) { $0.modelsDirectory = "/nowhere" } }
     #expect(throws: SystemError.self) { try FileSystem.status(of: files.socket) }
+  }
+
+  @Test(.timeLimit(.minutes(1))) func refusesASocketWhoseQueueIsFull() throws {
+    let files = try TestRepository()
+    let busy = try Socket(listeningAt: files.socket, backlog: 0)
+    let waiting = try TestClient(files.socket)
+    let error = #expect(throws: ServingError.self) { try TestServer(files) }
+    #expect(error?.message.contains("already") == true)
+    #expect(try FileSystem.status(of: files.socket).isSocket)
+    waiting.hangUp()
+    _ = consume busy
+  }
+
+  @Test func onlyOneStartHasThePath() throws {
+    let files = try TestRepository()
+    try files.addModel()
+    do {
+      // Another that has not come to listen yet: neither is there a socket, nor does anybody answer.
+      let claim = try Listener.claim(files.socket)
+      let error = #expect(throws: ServingError.self) { try TestServer(files) }
+      #expect(error?.message.contains("already") == true)
+      _ = consume claim
+    }
+    let server = try TestServer(files)
+    #expect(throws: ServingError.self) { _ = try Listener.claim(files.socket) }
+    #expect(try TestClient(files.socket).get("/v2/health/live")?.status == 200)
+    server.server.stop()
+    #expect(server.join())
+    let successor = try TestServer(files)
+    #expect(try TestClient(files.socket).get("/v2/health/live")?.status == 200)
+    _ = successor
+  }
+
+  @Test(.timeLimit(.minutes(1))) func pipesInTheRepositoryAreRefused() throws {
+    let files = try TestRepository()
+    try files.addModel("good")
+    try files.addModel("bad")
+    #expect(mkfifo(files.models + "/bad/config.json", 0o600) == 0)
+    let server = try TestServer(files)
+    let client = try TestClient(files.socket)
+    #expect(try client.get("/v2/models/good/ready")?.status == 200)
+    let refusal = try client.post("/v2/repository/models/bad/load")
+    #expect(refusal?.status == 500 && refusal?.text.contains("not a regular file") == true)
+    // A pipe is no version; one that takes a version's place after the listing is refused once it is opened.
+    let pipe = files.models + "/bad/1/model.thimble"
+    try FileSystem.remove(pipe)
+    #expect(mkfifo(pipe, 0o600) == 0)
+    #expect(ModelDirectory(files.models).versions(of: "bad") == [])
+    let loader = server.server.loader
+    let error = #expect(throws: ServingError.self) {
+      try LoadedModel(
+        name: "bad", version: 1, path: pipe, configuration: ModelConfiguration(), kernels: loader.kernels,
+        pool: loader.pool, budget: loader.budget)
+    }
+    #expect(error?.message.contains("not a regular file") == true)
+  }
+
+  func unstarted(_ files: TestRepository, signals: consuming TerminationSignals? = nil) throws -> Server {
+    var configuration = ServerConfiguration(
+      socketPath: files.socket, modelsDirectory: files.models, version: "test")
+    configuration.isQuiet = true
+    let budget = MemoryBudget(limitByteCount: 64 << 20)
+    return try Server(
+      configuration, kernels: .best, pool: try ThreadPool(threadCount: 1, budget: budget), budget: budget,
+      signals: signals)
+  }
+
+  @Test func aStopEndsAStart() throws {
+    let files = try TestRepository()
+    for name in ["a", "b", "c"] { try files.addModel(name) }
+    let server = try unstarted(files)
+    server.stop()
+    let error = #expect(throws: ServingError.self) { try server.start() }
+    #expect(error?.message == "the server is stopping" && server.repository.loadedModels.isEmpty)
+    #expect(throws: SystemError.self) { try FileSystem.status(of: files.socket) }
+  }
+
+  @Test func aSignalEndsAStart() throws {
+    let files = try TestRepository()
+    for name in ["a", "b", "c"] { try files.addModel(name) }
+    var before = sigset_t()
+    pthread_sigmask(SIG_BLOCK, nil, &before)
+    let server = try unstarted(files, signals: try TerminationSignals())
+    raise(SIGTERM)
+    let error = #expect(throws: ServingError.self) { try server.start() }
+    #expect(error?.message == "the server is stopping" && server.repository.loadedModels.isEmpty)
+    pthread_sigmask(SIG_SETMASK, &before, nil)
   }
 }

@@ -62,8 +62,25 @@ import Testing
     for wrong in [
       "", "[]", #"{"labels":1}"#, #"{"labels":[1]}"#, #"{"version_policy":{}}"#,
       #"{"version_policy":{"latest":{"num_versions":0}}}"#, #"{"version_policy":{"specific":{"versions":["1"]}}}"#,
+      #"{"version_policy":1}"#, #"{"version_policy":{"specific":[]}}"#, #"{"version_policy":{"latest":1}}"#,
     ] {
       #expect(throws: ProtocolError.self) { try configuration(wrong) }
+    }
+    let mixed = #"{"version_policy":{"specific":{"versions":[1]},"all":{},"latest":{"x":[2],"num_versions":3.0}}}"#
+    #expect(try configuration(mixed).versionPolicy == .latest(3))
+    #expect(try configuration(#"{"version_policy":{"latest":{}}}"#).versionPolicy == .latest(1))
+    #expect(try configuration(#"{"version_policy":{"specific":{}}}"#).versionPolicy == .specific([]))
+  }
+
+  @Test func boundsTheVersionsOfAPolicy() throws {
+    func policy(_ count: Int) -> String {
+      let numbers = (1...count).map { "\($0)" }.joined(separator: ",")
+      return #"{"version_policy":{"specific":{"versions":["# + numbers + "]}}}"
+    }
+    #expect(try configuration(policy(64)).versionPolicy == .specific(Array(1...64)))
+    for count in [65, 65_000] {
+      let error = #expect(throws: ProtocolError.self) { try configuration(policy(count)) }
+      #expect(error?.message.contains("at most 64") == true)
     }
   }
 

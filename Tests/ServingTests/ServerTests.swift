@@ -158,8 +158,15 @@ import Testing
     for count in stride(from: 0, to: request.count, by: 7) {
       let client = try TestClient(server.repository.socket)
       try client.send(Array(request[..<count]))
+      // A busy machine must not see more of them at once than the server takes.
+      #expect(server.wait { server.server.connectionCount < 16 })
     }
-    for _ in 0..<50 { try TestClient(server.repository.socket).send(request) }
+    for _ in 0..<50 {
+      try TestClient(server.repository.socket).send(request)
+      #expect(server.wait { server.server.connectionCount < 16 })
+    }
+    // Who is answered was accepted after all of them.
+    #expect(server.wait { (try? TestClient(server.repository.socket).get("/v2/health/live")?.status) == 200 })
     #expect(server.wait { server.server.connectionCount == 0 })
     let client = try TestClient(server.repository.socket)
     try client.send(request)

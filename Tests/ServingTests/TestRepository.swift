@@ -153,7 +153,7 @@ final class Gate: Sendable {
 }
 
 /// A job that takes as long as a test wants.
-final class GateJob: Job, @unchecked Sendable {
+final class GateJob: QueuedJob, @unchecked Sendable {
   private let gate: Gate
 
   init(_ gate: Gate) {

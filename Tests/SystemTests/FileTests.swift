@@ -66,6 +66,58 @@ func systemError(_ body: () throws(SystemError) -> Void) -> SystemError? {
     #expect(try File.bytes(of: "/dev/null", limit: 10).isEmpty)
   }
 
+  @Test(.timeLimit(.minutes(1))) func openingDoesNotWaitForAPipesWriter() throws {
+    let folder = try Folder()
+    #expect(mkfifo(folder.file("pipe"), 0o600) == 0)
+    let isRegular = try File(reading: folder.file("pipe")).status().isRegular
+    #expect(!isRegular)
+    #expect(try File.bytes(of: folder.file("pipe"), limit: 10).isEmpty)
+    // With a writer it is read as it comes.
+    let writer = open(folder.file("pipe"), O_RDWR)
+    defer { close(writer) }
+    #expect(write(writer, "abc", 3) == 3)
+    let file = try File(reading: folder.file("pipe"))
+    #expect(fcntl(file.descriptor, F_GETFL) & O_NONBLOCK == 0)
+    let bytes = try file.bytes(3)
+    #expect(bytes == Array("abc".utf8))
+  }
+
+  @Test func locksAreHeldUntilTheFileIsClosed() throws {
+    let folder = try Folder()
+    do {
+      let first = try File(locking: folder.file("lock"))
+      let second = systemError { () throws(SystemError) in _ = try File(locking: folder.file("lock")) }
+      #expect(second?.code == SystemError.wouldBlock)
+      _ = consume first
+    }
+    #expect(systemError { () throws(SystemError) in _ = try File(locking: folder.file("lock")) } == nil)
+    #expect(symlink(folder.file("lock"), folder.file("link")) == 0)
+    #expect(systemError { () throws(SystemError) in _ = try File(locking: folder.file("link")) }?.code == ELOOP)
+  }
+
+  @Test(.timeLimit(.minutes(1))) func connectingAtOnceDoesNotWaitForAFullQueue() throws {
+    let folder = try Folder()
+    let path = folder.file("socket")
+    let listener = try Socket(listeningAt: path, backlog: 1)
+    var isFull = false
+    var clients: [Client] = []
+    for _ in 0..<10 where !isFull {
+      let error = systemError { () throws(SystemError) in
+        clients.append(Client(try Socket(connectingAtOnceTo: path)))
+      }
+      isFull = error?.code == SystemError.wouldBlock
+    }
+    #expect(isFull && !clients.isEmpty)
+    _ = consume listener
+    let refused = systemError { () throws(SystemError) in _ = try Socket(connectingAtOnceTo: path) }
+    #expect(refused?.code == SystemError.connectionRefused)
+  }
+
+  private final class Client {
+    let socket: Socket
+    init(_ socket: consuming Socket) { self.socket = socket }
+  }
+
   @Test func errorsNameThePathAndTheReason() throws {
     let folder = try Folder()
     let missing = systemError { () throws(SystemError) in _ = try File(reading: folder.file("none")) }

@@ -23,7 +23,8 @@ typedef struct {
   bool is_directory, is_regular, is_socket;
 } thimble_file_status;
 
-int32_t thimble_open_read(const char *path);
+int32_t thimble_open_read(const char *path);  // does not wait for a pipe's writer: one without a writer is empty
+int32_t thimble_open_locked(const char *path, uint32_t mode);  // creates; −EWOULDBLOCK where another holds the lock
 int32_t thimble_create_file(const char *path, uint32_t mode);  // truncates
 int32_t thimble_create_memory_file(const char *name);          // memfd
 int32_t thimble_close(int32_t fd);
@@ -57,6 +58,7 @@ void thimble_configure_allocator(void);  // one arena and prompt trimming where 
 // --- sockets
 int32_t thimble_listen(const char *path, int32_t backlog, uint32_t mode);  // Unix stream, non-blocking
 int32_t thimble_connect(const char *path);                                 // Unix stream, blocking
+int32_t thimble_connect_at_once(const char *path);  // non-blocking: −EAGAIN where the listener's queue is full
 int32_t thimble_accept(int32_t fd);                                        // non-blocking
 int64_t thimble_receive(int32_t fd, void *buffer, size_t count);
 typedef struct {

@@ -46,7 +46,7 @@ final class ConvolutionStep: Step {
     self.output = output
     self.segments = segments
     self.channels = channels
-    requantization = thimble_requantization(convolution)
+    requantization = thimble_requantization(convolution, panelByteCount: panelBytes)
     inputZeroPoint = convolution.inputZeroPoint
     weightZeroPoint = convolution.weightZeroPoint
     isPointwise = convolution.isPointwise
@@ -260,11 +260,12 @@ extension WindowGeometry {
 }
 
 extension thimble_requantization {
-  init(_ convolution: Convolution) {
+  init(_ convolution: Convolution, panelByteCount: Int) {
     let shifts = convolution.channels.shift
     self.init(
       zero_point: Int32(convolution.outputZeroPoint), clamp_min: convolution.clampMin, clamp_max: convolution.clampMax,
-      is_bounded: convolution.channels.accumulatorMax < 1 << 30 && shifts.allSatisfy { (1...22).contains($0) },
+      is_bounded: convolution.accumulatorMax(weightsPerChannel: panelByteCount / 16) < 1 << 30
+        && shifts.allSatisfy { (1...22).contains($0) },
       rounds_once: convolution.roundsOnce)
   }
 }

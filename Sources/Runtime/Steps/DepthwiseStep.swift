@@ -29,7 +29,7 @@ final class DepthwiseStep: Step {
     self.output = output
     self.segments = segments
     self.channels = channels
-    requantization = thimble_requantization(convolution)
+    requantization = thimble_requantization(convolution, panelByteCount: panelBytes)
     weightZeroPoint = convolution.weightZeroPoint
     interior = geometry.interiorColumns
     self.zeroRow = zeroRow

@@ -2,7 +2,7 @@ import System
 
 /// Work for the worker thread. The event loop makes it and looks at it again once it is finished; in between it is the
 /// worker's alone.
-class Job: @unchecked Sendable {
+class QueuedJob: @unchecked Sendable {
   /// The connection that waits for it.
   let connection: UInt64
   let receivedNanoseconds = Clock.nowNanoseconds
