@@ -92,7 +92,7 @@ struct GraphFootprint {
       try skip(windowByteCount + 4)
       for _ in 0..<3 { try addArray(of: Int32.self, as: Int32.self) }
       try addArray(of: Int8.self, as: Int8.self)
-      try skip(8 + 1 + 4 + 4)
+      try skip(1 + 4 + 4)
     case .arithmetic:
       try skip(1)
       for _ in 0..<3 { try addAxes() }
