@@ -12,8 +12,6 @@ extension ModelFile {
   /// Opens a file. The reservations end with the opening: what stays, a session reserves.
   public static func open(_ file: borrowing File, budget: MemoryBudget) throws(LoadingError) -> ModelFile {
     var opening = try inFile { () throws(ModelFileError) in try ModelFileOpening(file) }
-    // Before anything is decoded, so that the least budget which a refusal names covers what comes after.
-    do { try budget.check(opening.decodingByteCount + opening.estimatedByteCount) } catch { throw .memory(error) }
     let decoding = try reserve(opening.decodingByteCount, budget)
     do { try opening.decodeMetadata() } catch { throw .file(error) }
     let graph = try reserve(opening.graphByteCount, budget)

@@ -41,10 +41,6 @@ public struct ModelFileOpening: ~Copyable {
       ? pages : pages + ZstdDecompressor.byteCount + Mapping.roundedToPages(header.metadataByteCount)
   }
 
-  /// About what the open model takes, from its header alone: a graph of usual records is at most 8 times its metadata, and
-  /// weights in memory are at least what they are in the file.
-  public var estimatedByteCount: Int { 8 * header.metadataByteCount + 64 * 1024 + byteCount }
-
   /// Checks the metadata, decodes it, and counts what its graph takes.
   public mutating func decodeMetadata() throws(ModelFileError) {
     let stored = UnsafeRawBufferPointer(
