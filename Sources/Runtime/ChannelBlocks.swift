@@ -23,7 +23,8 @@ struct ChannelBlocks {
         wantsSignedActivations
         ? channels.bias[channel] &+ channels.weightSum[channel] &* 128 : channels.bias[channel]
       block[16] = channels.multiplier[channel]
-      block[32] = Int32(channels.shift[channel])
+      // Dead channels have multiplier 0 and any shift; 1 keeps the layer within what vector forms take.
+      block[32] = channels.multiplier[channel] == 0 ? 1 : Int32(channels.shift[channel])
     }
     base = UnsafeRawPointer(memory).assumingMemoryBound(to: thimble_channels16.self)
   }

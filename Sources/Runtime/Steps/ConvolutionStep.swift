@@ -261,11 +261,13 @@ extension WindowGeometry {
 
 extension thimble_requantization {
   init(_ convolution: Convolution, panelByteCount: Int) {
-    let shifts = convolution.channels.shift
+    // A channel whose multiplier is 0 gives the zero point whatever its shift (`ChannelBlocks`).
+    let channels = convolution.channels
+    let shiftsAreSmall = zip(channels.multiplier, channels.shift).allSatisfy { $0 == 0 || (1...22).contains($1) }
     self.init(
       zero_point: Int32(convolution.outputZeroPoint), clamp_min: convolution.clampMin, clamp_max: convolution.clampMax,
       is_bounded: convolution.accumulatorMax(weightsPerChannel: panelByteCount / 16) < 1 << 30
-        && shifts.allSatisfy { (1...22).contains($0) },
+        && shiftsAreSmall,
       rounds_once: convolution.roundsOnce)
   }
 }
