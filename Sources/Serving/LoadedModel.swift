@@ -62,8 +62,8 @@ final class LoadedModel: @unchecked Sendable {
     do throws(SessionError) {
       let file: ModelFile
       do { file = try ModelFile.open(opened, budget: budget) } catch { throw SessionError(error) }
-      let needs = Session.needs(file, plan: Plan(file.graph, threadCount: pool.threadCount))
-      return (try Session(file, kernels: kernels, pool: pool, budget: budget), needs.loadedByteCount)
+      let session = try Session(file, kernels: kernels, pool: pool, budget: budget)
+      return (session, session.floorByteCount + session.cacheByteCount)
     } catch {
       switch error {
       case .memory(let error): throw .memory(error)
