@@ -1,3 +1,4 @@
+import ModelFile
 import System
 
 /// What of a model's weights stays in memory between inferences, and how the rest passes through.

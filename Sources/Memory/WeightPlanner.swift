@@ -52,14 +52,15 @@ public struct WeightPlanner: Sendable {
     return best?.placement
   }
 
-  /// The placement that takes the least.
-  public var least: WeightPlacement {
-    WeightPlacement(
-      residentTileCount: 0, inPlaceTileCount: 0, ringByteCount: ringByteCountMin, windowByteCount: windowByteCountMin,
-      decoderCount: 1)
+  /// The placement of which `byteCount` is the least. Keeping a small model takes less than letting it pass.
+  public func least(byteCount: (WeightPlacement) -> Int) -> WeightPlacement {
+    var best = keepingAll
+    for passage in passages where byteCount(passage) < byteCount(best) { best = passage }
+    return best
   }
 
-  /// Placements that keep nothing, with passages of several sizes; a size of 0 stands for keeping all that would pass it.
+  /// Placements that keep as little as they can, with passages of several sizes; where a size is 0 all that would pass it is
+  /// kept.
   private var passages: [WeightPlacement] {
     let threads = usage.threadCount
     let rings = layout.compressedTiles.isEmpty ? [0] : [0, ringByteCountMin, max(ringByteCountMin, ringByteCountGood)]
@@ -79,7 +80,8 @@ public struct WeightPlanner: Sendable {
         for decoders in ring > 0 && threads > 1 ? [1, threads] : [1] {
           passages.append(
             WeightPlacement(
-              residentTileCount: 0, inPlaceTileCount: 0, ringByteCount: ring, windowByteCount: window,
+              residentTileCount: ring == 0 ? layout.compressedTiles.count : 0,
+              inPlaceTileCount: window == 0 ? layout.rawTiles.count : 0, ringByteCount: ring, windowByteCount: window,
               decoderCount: decoders))
         }
       }
@@ -93,8 +95,6 @@ public struct WeightPlanner: Sendable {
   ) -> WeightPlacement? {
     var placement = passage
     let (compressed, raw) = (layout.compressedTiles.count, layout.rawTiles.count)
-    if passage.ringByteCount == 0 { placement.residentTileCount = compressed }
-    if passage.windowByteCount == 0 { placement.inPlaceTileCount = raw }
     guard byteCount(placement) <= available else { return nil }
     placement.residentTileCount = WeightPlanner.most(from: placement.residentTileCount, to: compressed) {
       var more = placement

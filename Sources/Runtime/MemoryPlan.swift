@@ -65,8 +65,13 @@ public struct MemoryPlan: Sendable {
   }
 
   /// The plan that takes the least.
-  static func least(_ plan: Plan, _ planner: WeightPlanner, metadataByteCount: Int) -> MemoryPlan {
-    MemoryPlan(plan, planner, planner.least, metadataByteCount, decoders: 1)
+  static func least(
+    _ plan: Plan, _ planner: WeightPlanner, metadataByteCount: Int, workspace: Workspace?
+  ) -> MemoryPlan {
+    func candidate(_ placement: WeightPlacement) -> MemoryPlan {
+      MemoryPlan(plan, planner, placement, metadataByteCount, decoders: 1)
+    }
+    return candidate(planner.least { candidate($0).peakByteCount(workspace) })
   }
 
   /// The plan that keeps everything.
@@ -78,7 +83,7 @@ public struct MemoryPlan: Sendable {
   public static func least(_ file: borrowing ModelFile, threadCount: Int) -> MemoryPlan {
     let plan = Plan(file.graph, threadCount: threadCount)
     let planner = WeightPlanner(file.graph, usage: plan.weightUsage(file.graph), rates: DeviceRates())
-    return least(plan, planner, metadataByteCount: file.graphByteCount)
+    return least(plan, planner, metadataByteCount: file.graphByteCount, workspace: nil)
   }
 
   /// What a whole model takes at full speed with so many threads.
@@ -103,7 +108,8 @@ public struct MemoryPlan: Sendable {
       self = found
       return
     }
-    let least = MemoryPlan.least(plan, planner, metadataByteCount: metadataByteCount).peakByteCount(workspace)
+    let least = MemoryPlan.least(plan, planner, metadataByteCount: metadataByteCount, workspace: workspace)
+      .peakByteCount(workspace)
     throw .doesNotFit(
       needed: least, available: availableByteCount, leastBudget: budget.reservedByteCount + least)
   }

@@ -18,29 +18,28 @@ extension Session {
   public func resizeCache(to byteCount: Int) -> Int {
     let placement = placement(cacheByteCount: byteCount)
     guard placement != weights.placement else { return cacheByteCount }
-    do {
-      // What passes needs a passage: it is claimed before the cache shrinks, and trimmed after it has grown.
-      claim = try workspace.claim(planner.needs(of: placement, activationByteCount: plan.activationByteCount))
-      try weights.setPlacement(placement, workspace: workspace)
-      workspace.trim()
-    } catch {
-      restoreClaim()
+    // What passes needs a passage: it is claimed before the cache shrinks, and trimmed after it has grown.
+    if let wanted = try? workspace.claim(needs(of: placement)) {
+      let old = claim
+      claim = wanted
+      do { try weights.setPlacement(placement, workspace: workspace) } catch { claim = old }
     }
+    workspace.trim()
     return cacheByteCount
   }
 
-  private func restoreClaim() {
-    let needs = planner.needs(of: weights.placement, activationByteCount: plan.activationByteCount)
-    if let old = try? workspace.claim(needs) { claim = old }
-    workspace.trim()
+  private func needs(of placement: WeightPlacement) -> Workspace.Needs {
+    planner.needs(of: placement, activationByteCount: plan.activationByteCount)
   }
 
   /// The fastest placement whose cache is at most so large, with the passages that the least placement needs.
   private func placement(cacheByteCount: Int) -> WeightPlacement {
-    planner.placement(availableByteCount: cacheByteCount) {
+    let least = planner.least { planner.costs(of: $0).cacheByteCount }
+    let passage = planner.costs(of: least).runningByteCount
+    return planner.placement(availableByteCount: cacheByteCount) {
       let costs = planner.costs(of: $0)
       // A passage larger than the least counts as cache: it is not to grow at the cost of others.
-      return costs.cacheByteCount + max(0, costs.runningByteCount - planner.costs(of: planner.least).runningByteCount)
-    } ?? planner.least
+      return costs.cacheByteCount + max(0, costs.runningByteCount - passage)
+    } ?? least
   }
 }

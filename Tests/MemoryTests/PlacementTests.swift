@@ -73,13 +73,13 @@ import Testing
         do {
           let file = try model.opened(compression)
           let planner = WeightPlanner(file.graph, usage: usage(file.graph), rates: DeviceRates())
-          let least = planner.costs(of: planner.least).runningByteCount
+          func taken(_ placement: WeightPlacement) -> Int {
+            planner.costs(of: placement).cacheByteCount + planner.costs(of: placement).runningByteCount
+          }
+          let least = taken(planner.least(byteCount: taken))
           let most = max(least, planner.costs(of: planner.keepingAll).cacheByteCount)
           let placement = try #require(
-            planner.placement(availableByteCount: least + (most - least) * share / 100) {
-              let costs = planner.costs(of: $0)
-              return costs.cacheByteCount + costs.runningByteCount
-            })
+            planner.placement(availableByteCount: least + (most - least) * share / 100, byteCount: taken))
           if share == 100 { #expect(placement == planner.keepingAll) }
           let workspace = try Workspace(budget: budget)
           let store = try WeightStore(file, usage: planner.usage, placement: placement, budget: budget)
