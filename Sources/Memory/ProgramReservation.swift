@@ -4,15 +4,20 @@ import System
 public final class ProgramReservation: Sendable {
   private let reservation: MemoryBudget.Reservation
 
-  /// Small heap objects (names, tables, connections' bookkeeping) that are not reserved one by one; measured at 200 KiB.
-  public static let heapByteCount = 512 * 1024
+  /// Small heap objects (names, tables, connections' bookkeeping) that are not reserved one by one; measured at 50 KiB.
+  public static let heapByteCount = 96 * 1024
+  /// A program of at most so many bytes is made resident at once: its pages come in the course of time anyway, and what has
+  /// come needs no guess.
+  private static let populatedByteCountMax = 4 << 20
 
   public init(budget: MemoryBudget) throws(MemoryError) {
-    // What is resident now without files, and every page of the program and its libraries, touched or not. A file's size
-    // says little: symbols are never mapped. Both differ from run to run by the stack's few pages only.
+    // Every page of the program and its libraries counts, touched or not. A file's size says little: symbols are never mapped.
+    let files = Process.mappedFiles ?? []
+    let fileByteCount = files.reduce(0) { $0 + $1.count }
+    if fileByteCount <= ProgramReservation.populatedByteCountMax { for range in files { Process.populate(range) } }
     let peak = Process.peakResidentByteCount
     let anonymous = Process.memoryByteCount("RssAnon") ?? peak
-    let resident = max(peak, anonymous + (Process.mappedFileByteCount ?? 0))
+    let resident = max(peak, anonymous + fileByteCount)
     reservation = try budget.reserve(resident + ProgramReservation.heapByteCount, for: .program)
   }
 }

@@ -88,7 +88,7 @@ struct WeightArrangement {
   private mutating func closeRaw() {
     guard let run = open else { return }
     open = nil
-    let taken = WeightLayout.passingByteCount(run.byteCount)
+    let taken = layout.passingByteCount(run.byteCount)
     // All but the newest entries that fit beside this one must be finished.
     var waitsFor = -1
     var sum = taken

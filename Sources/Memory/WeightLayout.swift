@@ -32,41 +32,52 @@ struct WeightLayout: Sendable {
   /// times what it costs to map it again.
   let compressedTiles: [Int]
   let rawTiles: [Int]
-  /// Blobs that are always in memory, and where their decoded bytes lie; −1 for those that are used in place.
-  let fixedBlobs: [(blob: Int, decodedOffset: Int)]
+  /// A blob that is always in memory.
+  struct FixedBlob: Sendable {
+    let index: Int
+    let blob: Blob
+    /// Where its decoded bytes lie; −1 where it is used in place.
+    let decodedOffset: Int
+  }
+
+  let fixedBlobs: [FixedBlob]
   /// Bytes of decoded memory: fixed blobs, then the layers' compressed tiles in order.
   let decodedByteCount: Int
   let decodedFixedByteCount: Int
   /// The largest tile decoded, and the largest as stored where it is compressed.
   let largestDecodedByteCount: Int
   let largestStoredByteCount: Int
+  /// The whole file, in whole pages.
+  let fileByteCount: Int
   /// Resident bytes of fixed blobs that are used in place.
   let mappedFixedByteCount: Int
 
   static let alignment = 64
   static func aligned(_ byteCount: Int) -> Int { (byteCount + alignment - 1) / alignment * alignment }
 
-  init(_ graph: Graph) {
+  init(_ file: borrowing ModelFile) {
+    let graph = file.graph
+    fileByteCount = Mapping.roundedToPages(file.byteCount)
     let order = WeightLayout.layerBlobs(of: graph)
     var isLayer = graph.blobs.map { _ in false }
     for blob in order { isLayer[blob] = true }
     var offset = 0
-    var fixed: [(blob: Int, decodedOffset: Int)] = []
+    var fixed: [FixedBlob] = []
     var mapped = FilePages()
     var largestStored = 0
     for (index, blob) in graph.blobs.enumerated() where !isLayer[index] {
       // They are used in one piece: where one tile is compressed, all are brought together.
       if blob.tiles.contains(where: { $0.encoding == .zstd }) || !WeightLayout.isContiguous(blob.tiles) {
-        fixed.append((index, offset))
+        fixed.append(FixedBlob(index: index, blob: blob, decodedOffset: offset))
         offset += WeightLayout.aligned(blob.byteCount)
         largestStored = max(largestStored, blob.tiles.map { $0.storedByteCount }.max() ?? 0)
       } else {
-        fixed.append((index, -1))
+        fixed.append(FixedBlob(index: index, blob: blob, decodedOffset: -1))
         for tile in blob.tiles { mapped.add(tile.fileOffset, tile.storedByteCount) }
       }
     }
     decodedFixedByteCount = offset
-    mappedFixedByteCount = mapped.residentByteCount
+    mappedFixedByteCount = min(fileByteCount, mapped.residentByteCount)
     var layers: [Layer] = []
     var tiles: [LayerTile] = []
     var compressed: [Int] = []

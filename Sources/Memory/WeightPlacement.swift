@@ -84,12 +84,12 @@ extension WeightLayout {
   func inPlaceByteCount(_ count: Int) -> Int {
     var pages = FilePages()
     for index in rawTiles[..<count] { pages.add(tiles[index].tile.fileOffset, tiles[index].tile.storedByteCount) }
-    return pages.residentByteCount
+    return min(fileByteCount - mappedFixedByteCount, pages.residentByteCount)
   }
 
   /// Resident bytes of one raw tile that passes: its own pages, and the windows around its ends.
-  static func passingByteCount(_ byteCount: Int) -> Int {
-    (byteCount + FilePages.windowByteCount - 1) / FilePages.windowByteCount * FilePages.windowByteCount
-      + FilePages.windowByteCount
+  func passingByteCount(_ byteCount: Int) -> Int {
+    let windows = (byteCount + FilePages.windowByteCount - 1) / FilePages.windowByteCount + 1
+    return min(fileByteCount, windows * FilePages.windowByteCount)
   }
 }

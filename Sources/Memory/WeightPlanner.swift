@@ -7,8 +7,8 @@ public struct WeightPlanner: Sendable {
   public let usage: WeightStore.Usage
   public let rates: DeviceRates
 
-  public init(_ graph: Graph, usage: WeightStore.Usage, rates: DeviceRates) {
-    layout = WeightLayout(graph)
+  public init(_ file: borrowing ModelFile, usage: WeightStore.Usage, rates: DeviceRates) {
+    layout = WeightLayout(file)
     self.usage = usage
     self.rates = rates
   }
@@ -30,13 +30,19 @@ public struct WeightPlanner: Sendable {
       decoderCount: decoders)
   }
 
-  /// What loading needs: every thread reads tiles and decodes those that are kept.
-  public func loadingNeeds(decoderCount: Int) -> Workspace.Needs {
-    let largest = layout.tiles.reduce(layout.largestStoredByteCount) { max($0, $1.tile.storedByteCount) }
+  /// Threads that load: for little work one, since each takes memory.
+  public var loaderCount: Int { weightByteCount < 1 << 20 ? 1 : usage.threadCount }
+
+  /// What loading needs: each thread reads a tile, and decodes it if it is kept. Raw tiles that are kept stay where they are.
+  public func loadingNeeds(of placement: WeightPlacement, loaderCount: Int) -> Workspace.Needs {
+    var largest = layout.largestStoredByteCount
+    for index in layout.rawTiles[placement.inPlaceTileCount...] {
+      largest = max(largest, layout.tiles[index].tile.storedByteCount)
+    }
+    let window = largest > 0 ? min(layout.fileByteCount, loaderCount * layout.passingByteCount(largest)) : 0
     return Workspace.Needs(
-      activationByteCount: 0, ringByteCount: 0,
-      windowByteCount: usage.threadCount * WeightLayout.passingByteCount(largest),
-      decoderCount: layout.hasCompressedTiles ? decoderCount : 0)
+      activationByteCount: 0, ringByteCount: 0, windowByteCount: window,
+      decoderCount: layout.hasCompressedTiles ? loaderCount : 0)
   }
 
   /// The fastest placement of which `byteCount`, bytes that it adds, is at most `available`; nil where there is none.
@@ -138,7 +144,7 @@ public struct WeightPlanner: Sendable {
   var windowByteCountMin: Int {
     var bytes = 0
     for (chain, tiles) in tilesByChain(layout.rawTiles) {
-      let sizes = tiles.map { WeightLayout.passingByteCount(layout.tiles[$0].tile.storedByteCount) }
+      let sizes = tiles.map { layout.passingByteCount(layout.tiles[$0].tile.storedByteCount) }
       bytes = max(bytes, chain < 0 ? sizes.max() ?? 0 : sizes.reduce(0, +))
     }
     return bytes

@@ -44,7 +44,7 @@ public final class WeightStore: @unchecked Sendable {
   public init(
     _ file: consuming ModelFile, usage: Usage, placement: WeightPlacement, budget: MemoryBudget
   ) throws(MemoryError) {
-    layout = WeightLayout(file.graph)
+    layout = WeightLayout(file)
     costs = layout.costs(of: placement)
     fixed = try budget.reserve(costs.fixedByteCount, for: .weights)
     resident = try budget.reserve(costs.residentByteCount, for: .weights)
@@ -57,6 +57,7 @@ public final class WeightStore: @unchecked Sendable {
     for layer in layout.layers { layers[layer.blob] = LayerWeights(stream: stream) }
     self.usage = usage
     self.placement = placement
+    file.dropGraph()
     self.file = file
     arrange()
   }
@@ -72,8 +73,7 @@ public final class WeightStore: @unchecked Sendable {
     while true {
       let index = Int(loading.add(1, at: WeightStore.fixedWord)) - 1
       guard index < layout.fixedBlobs.count else { break }
-      let blob = layout.fixedBlobs[index]
-      do throws(ModelFileError) { try loadFixed(blob.blob, blob.decodedOffset, part, workspace) } catch { fail(error) }
+      do throws(ModelFileError) { try loadFixed(layout.fixedBlobs[index], part, workspace) } catch { fail(error) }
     }
     while true {
       let index = Int(loading.add(1, at: WeightStore.tileWord)) - 1
@@ -89,13 +89,13 @@ public final class WeightStore: @unchecked Sendable {
   }
 
   private func loadFixed(
-    _ blob: Int, _ decodedOffset: Int, _ part: Int, _ workspace: Workspace
+    _ fixed: WeightLayout.FixedBlob, _ part: Int, _ workspace: Workspace
   ) throws(ModelFileError) {
-    var offset = decodedOffset
-    for tile in file.graph.blobs[blob].tiles {
-      try file.verify(tile, of: blob)
-      if decodedOffset < 0 { continue }
-      try decode(tile, of: blob, to: offset, part, workspace)
+    var offset = fixed.decodedOffset
+    for tile in fixed.blob.tiles {
+      try file.verify(tile, of: fixed.index)
+      if offset < 0 { continue }
+      try decode(tile, of: fixed.index, to: offset, part, workspace)
       offset += tile.decodedByteCount
       FilePages.release(tile.fileOffset, tile.storedByteCount, of: file.bytes)
     }
@@ -207,12 +207,12 @@ public final class WeightStore: @unchecked Sendable {
 
   /// The bytes of a blob that is always in memory. Precondition: it is no layer's alone.
   public func fixedBytes(of blob: Int) -> UnsafeRawBufferPointer {
-    let offset = layout.fixedBlobs.first { $0.blob == blob }!.decodedOffset
+    let fixed = layout.fixedBlobs.first { $0.index == blob }!
     let base =
-      offset >= 0
-      ? UnsafeRawPointer(decoded.base + offset)
-      : file.bytes.baseAddress! + (file.graph.blobs[blob].tiles.first?.fileOffset ?? 0)
-    return UnsafeRawBufferPointer(start: base, count: file.graph.blobs[blob].byteCount)
+      fixed.decodedOffset >= 0
+      ? UnsafeRawPointer(decoded.base + fixed.decodedOffset)
+      : file.bytes.baseAddress! + (fixed.blob.tiles.first?.fileOffset ?? 0)
+    return UnsafeRawBufferPointer(start: base, count: fixed.blob.byteCount)
   }
 
   /// Whether a tile could not be decoded in the last run: its answers are worth nothing.

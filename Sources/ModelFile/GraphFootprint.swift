@@ -5,6 +5,8 @@
 struct GraphFootprint {
   /// What does not depend on the records.
   private(set) var byteCount = 16 * 1024
+  /// Bytes of it that hold numbers of convolutions' channels, of which running keeps a table instead.
+  private(set) var channelByteCount = 0
   private var reader: ByteReader
 
   /// A plan's and a session's entries for one operator: its needs and offsets, its step, its summary.
@@ -90,8 +92,10 @@ struct GraphFootprint {
     switch try reader.readCase(Operation.Code.self, "an operation's code") {
     case .convolution, .depthwiseConvolution:
       try skip(windowByteCount + 4)
+      let before = byteCount
       for _ in 0..<3 { try addArray(of: Int32.self, as: Int32.self) }
       try addArray(of: Int8.self, as: Int8.self)
+      channelByteCount += byteCount - before
       try skip(1 + 4 + 4)
     case .arithmetic:
       try skip(1)

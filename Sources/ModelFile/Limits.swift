@@ -19,6 +19,8 @@ public enum ModelLimits {
   public static let nameByteCountMax = 1 << 12
   /// Bytes of the metadata once decoded.
   public static let metadataByteCountMax = 1 << 26
+  /// Bytes of weights from which on a writer compresses where it saves enough.
+  public static let compressedByteCountMin = 1 << 19
   /// What a writer aims at for one tile: small enough to stream, large enough that a frame's own tables do not show.
   public static let tileByteCountTarget = 1 << 16
 }

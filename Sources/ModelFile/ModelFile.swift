@@ -5,12 +5,14 @@ import System
 /// Opening checks the header, the metadata and every offset, size and shape in it. A tile's bytes are checked against
 /// their checksum by `verify` before they are first used.
 public struct ModelFile: ~Copyable, Sendable {
-  public let graph: Graph
+  public private(set) var graph: Graph
   public let path: String
   /// Bytes of the file.
   public let byteCount: Int
   /// Bytes of memory that the graph takes with a plan and steps made of it.
   public let graphByteCount: Int
+  /// Bytes of it that go with the graph: what tables are made of once, when the model is loaded.
+  public let droppedByteCount: Int
   private let mapping: Mapping
 
   /// Opens the file at `path`.
@@ -35,7 +37,13 @@ public struct ModelFile: ~Copyable, Sendable {
     byteCount = opening.byteCount
     path = opening.path
     graphByteCount = opening.graphByteCount
+    droppedByteCount = opening.droppedByteCount
     mapping = opening.mapping
+  }
+
+  /// Empties the graph, which is no longer needed once a model is loaded.
+  public mutating func dropGraph() {
+    graph = Graph(name: graph.name, tensors: [], operators: [], inputs: [], outputs: [], blobs: [])
   }
 
   /// The whole file. It lives as long as this value.

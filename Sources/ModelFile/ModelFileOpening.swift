@@ -13,6 +13,8 @@ public struct ModelFileOpening: ~Copyable {
   private(set) var metadata = UnsafeRawBufferPointer(start: nil, count: 0)
   /// Bytes of memory that the graph takes with a plan and steps made of it; known once the metadata is decoded.
   public private(set) var graphByteCount = 0
+  /// Bytes of it that are only needed while the model is loaded.
+  private(set) var droppedByteCount = 0
 
   private init(path: String, byteCount: Int, mapping: consuming Mapping, header: ModelFormat.Header) {
     self.path = path
@@ -50,7 +52,9 @@ public struct ModelFileOpening: ~Copyable {
     case .raw: metadata = stored
     case .zstd: try decompress(stored)
     }
-    graphByteCount = Mapping.roundedToPages(try GraphFootprint(of: metadata).byteCount)
+    let footprint = try GraphFootprint(of: metadata)
+    graphByteCount = Mapping.roundedToPages(footprint.byteCount)
+    droppedByteCount = footprint.channelByteCount / Mapping.pageByteCount * Mapping.pageByteCount
   }
 
   private mutating func decompress(_ frame: UnsafeRawBufferPointer) throws(ModelFileError) {

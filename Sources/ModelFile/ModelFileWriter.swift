@@ -3,7 +3,7 @@ import System
 /// Writes a graph and the bytes of its blobs as a `.thimble` file.
 public enum ModelFileWriter {
   public enum Compression: Sendable {
-    /// zstd where it saves at least an eighth of a tile. A raw tile costs nothing to load and is used from the mapping, whose
+    /// zstd where it saves at least an eighth of a tile, in models of some size: a decoder takes 0.1 MiB. A raw tile costs nothing to load and is used from the mapping, whose
     /// clean pages the kernel may take back; a frame is decoded to private memory at some 0.8 GB/s.
     case whereItSaves
     /// zstd wherever it saves a byte: for the smallest file.
@@ -61,6 +61,10 @@ public enum ModelFileWriter {
     var graph = graph
     var summary = Summary()
     var offset = ModelFormat.headerByteCount
+    let isCompressed =
+      compression == .always
+      || compression == .whereItSaves
+        && payloads.reduce(0) { $0 + $1.count } >= ModelLimits.compressedByteCountMin
     let units = tileUnits(of: graph)
     for (index, payload) in payloads.enumerated() {
       guard payload.count == graph.blobs[index].byteCount else {
@@ -73,7 +77,7 @@ public enum ModelFileWriter {
         let tile = try payload.withUnsafeBytesTyped { (bytes) throws(ModelFileError) -> Tile in
           let bytes = UnsafeRawBufferPointer(rebasing: bytes[start..<start + count])
           let limit = compression == .always ? bytes.count : bytes.count - bytes.count / 8
-          if compression != .none, let frame = compressor?.compress(bytes, limit: limit) {
+          if isCompressed, let frame = compressor?.compress(bytes, limit: limit) {
             return try frame.withUnsafeBytesTyped { (frame) throws(ModelFileError) -> Tile in
               try writeTile(frame, .zstd, decodedByteCount: count, to: file, at: offset)
             }
@@ -91,7 +95,7 @@ public enum ModelFileWriter {
       graph.blobs[index].tiles = tiles
       progress(index + 1, payloads.count)
     }
-    summary.fileByteCount = try writeMetadata(of: graph, compressor, compression, to: file, at: offset)
+    summary.fileByteCount = try writeMetadata(of: graph, isCompressed ? compressor : nil, to: file, at: offset)
     return summary
   }
 
@@ -123,7 +127,7 @@ public enum ModelFileWriter {
 
   /// Writes the metadata and then the header; returns the file's size.
   private static func writeMetadata(
-    of graph: Graph, _ compressor: ZstdCompressor?, _ compression: Compression, to file: borrowing File,
+    of graph: Graph, _ compressor: ZstdCompressor?, to file: borrowing File,
     at offset: Int
   ) throws(ModelFileError) -> Int {
     let encoded = graph.encoded()
@@ -132,9 +136,7 @@ public enum ModelFileWriter {
     }
     var header = ModelFormat.Header()
     var stored = encoded
-    if compression != .none,
-      let frame = encoded.withUnsafeBytes({ compressor?.compress($0, limit: encoded.count) })
-    {
+    if let frame = encoded.withUnsafeBytes({ compressor?.compress($0, limit: encoded.count) }) {
       stored = frame
       header.metadataEncoding = .zstd
     }

@@ -12,7 +12,8 @@ public struct MemoryPlan: Sendable {
   public let metadataByteCount: Int
   /// Whole pages.
   public let tableByteCount: Int
-  private let loadingDecoderCount: Int
+  /// Threads that load.
+  let loaderCount: Int
 
   var usage: WeightStore.Usage { planner.usage }
 
@@ -20,7 +21,7 @@ public struct MemoryPlan: Sendable {
   var runningNeeds: Workspace.Needs {
     planner.needs(of: placement, activationByteCount: plan.activationByteCount)
   }
-  var loadingNeeds: Workspace.Needs { planner.loadingNeeds(decoderCount: loadingDecoderCount) }
+  var loadingNeeds: Workspace.Needs { planner.loadingNeeds(of: placement, loaderCount: loaderCount) }
 
   /// Bytes held as long as the model is loaded, whatever is kept of its weights.
   public var floorByteCount: Int { metadataByteCount + tableByteCount + costs.fixedByteCount }
@@ -35,7 +36,7 @@ public struct MemoryPlan: Sendable {
   public var peakByteCount: Int { peakByteCount(nil) }
 
   private init(
-    _ plan: Plan, _ planner: WeightPlanner, _ placement: WeightPlacement, _ metadataByteCount: Int, decoders: Int
+    _ plan: Plan, _ planner: WeightPlanner, _ placement: WeightPlacement, _ metadataByteCount: Int, loaders: Int
   ) {
     self.plan = plan
     self.planner = planner
@@ -43,16 +44,16 @@ public struct MemoryPlan: Sendable {
     self.metadataByteCount = metadataByteCount
     costs = planner.costs(of: placement)
     tableByteCount = Mapping.roundedToPages(plan.tableByteCount)
-    loadingDecoderCount = decoders
+    loaderCount = loaders
   }
 
   /// The fastest plan that takes at most `availableByteCount` beside what the workspace has already; nil where there is none.
   init?(
     _ plan: Plan, _ planner: WeightPlanner, metadataByteCount: Int, availableByteCount: Int, workspace: Workspace?
   ) {
-    for decoders in planner.usage.threadCount > 1 ? [planner.usage.threadCount, 1] : [1] {
+    for loaders in planner.loaderCount > 1 ? [planner.loaderCount, 1] : [1] {
       func candidate(_ placement: WeightPlacement) -> MemoryPlan {
-        MemoryPlan(plan, planner, placement, metadataByteCount, decoders: decoders)
+        MemoryPlan(plan, planner, placement, metadataByteCount, loaders: loaders)
       }
       if let placement = planner.placement(
         availableByteCount: availableByteCount, byteCount: { candidate($0).peakByteCount(workspace) })
@@ -69,27 +70,27 @@ public struct MemoryPlan: Sendable {
     _ plan: Plan, _ planner: WeightPlanner, metadataByteCount: Int, workspace: Workspace?
   ) -> MemoryPlan {
     func candidate(_ placement: WeightPlacement) -> MemoryPlan {
-      MemoryPlan(plan, planner, placement, metadataByteCount, decoders: 1)
+      MemoryPlan(plan, planner, placement, metadataByteCount, loaders: 1)
     }
     return candidate(planner.least { candidate($0).peakByteCount(workspace) })
   }
 
   /// The plan that keeps everything.
   static func full(_ plan: Plan, _ planner: WeightPlanner, metadataByteCount: Int) -> MemoryPlan {
-    MemoryPlan(plan, planner, planner.keepingAll, metadataByteCount, decoders: planner.usage.threadCount)
+    MemoryPlan(plan, planner, planner.keepingAll, metadataByteCount, loaders: planner.loaderCount)
   }
 
   /// The least that a model takes with so many threads.
   public static func least(_ file: borrowing ModelFile, threadCount: Int) -> MemoryPlan {
     let plan = Plan(file.graph, threadCount: threadCount)
-    let planner = WeightPlanner(file.graph, usage: plan.weightUsage(file.graph), rates: DeviceRates())
+    let planner = WeightPlanner(file, usage: plan.weightUsage(file.graph), rates: DeviceRates())
     return least(plan, planner, metadataByteCount: file.graphByteCount, workspace: nil)
   }
 
   /// What a whole model takes at full speed with so many threads.
   public static func full(_ file: borrowing ModelFile, threadCount: Int) -> MemoryPlan {
     let plan = Plan(file.graph, threadCount: threadCount)
-    let planner = WeightPlanner(file.graph, usage: plan.weightUsage(file.graph), rates: DeviceRates())
+    let planner = WeightPlanner(file, usage: plan.weightUsage(file.graph), rates: DeviceRates())
     return full(plan, planner, metadataByteCount: file.graphByteCount)
   }
 
@@ -101,7 +102,7 @@ public struct MemoryPlan: Sendable {
     let graph = file.graph
     let metadataByteCount = file.graphByteCount
     let plan = Plan(graph, threadCount: threadCount)
-    let planner = WeightPlanner(graph, usage: plan.weightUsage(graph), rates: rates)
+    let planner = WeightPlanner(file, usage: plan.weightUsage(graph), rates: rates)
     if let found = MemoryPlan(
       plan, planner, metadataByteCount: metadataByteCount, availableByteCount: availableByteCount, workspace: workspace)
     {

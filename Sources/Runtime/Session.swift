@@ -51,9 +51,10 @@ public final class Session: @unchecked Sendable {
     }
     let graph = file.graph
     let plan = memoryPlan.plan
-    let metadata = try inMemory { () throws(MemoryError) in
+    var metadata = try inMemory { () throws(MemoryError) in
       try budget.reserve(memoryPlan.metadataByteCount, for: .metadata)
     }
+    let keptByteCount = memoryPlan.metadataByteCount - file.droppedByteCount
     let tables = try inMemory { () throws(MemoryError) in
       try Arena(byteCount: plan.tableByteCount, for: .metadata, budget: budget)
     }
@@ -72,6 +73,8 @@ public final class Session: @unchecked Sendable {
     outputs = graph.outputs.map { Session.port(graph.tensors[$0], plan.tensorOffsets[$0]!) }
     planner = memoryPlan.planner
     self.plan = plan
+    // The graph goes now; to hold less cannot fail.
+    try? metadata.resize(to: keptByteCount)
     self.metadata = metadata
     self.tables = tables
     self.weights = weights
@@ -84,7 +87,7 @@ public final class Session: @unchecked Sendable {
     _ weights: WeightStore, _ plan: MemoryPlan, _ pool: ThreadPool, _ workspace: Workspace
   ) throws(SessionError) {
     let claim = try inMemory { () throws(MemoryError) in try workspace.claim(plan.loadingNeeds) }
-    pool.run(WeightLoading(weights, workspace))
+    pool.run(WeightLoading(weights, workspace, loaderCount: plan.loaderCount))
     _ = consume claim
     workspace.trim()
     do { try weights.finishLoading() } catch { throw .file(error) }
@@ -164,13 +167,17 @@ extension Session: Job {
 private final class WeightLoading: Job {
   private let weights: WeightStore
   private let workspace: Workspace
+  private let loaderCount: Int
 
-  init(_ weights: WeightStore, _ workspace: Workspace) {
+  init(_ weights: WeightStore, _ workspace: Workspace, loaderCount: Int) {
     self.weights = weights
     self.workspace = workspace
+    self.loaderCount = loaderCount
   }
 
-  func run(part: Int, of parts: Int, barrier: Barrier) { weights.load(part: part, workspace: workspace) }
+  func run(part: Int, of parts: Int, barrier: Barrier) {
+    if part < loaderCount { weights.load(part: part, workspace: workspace) }
+  }
 }
 
 /// Runs `body`, wrapping its error.

@@ -48,17 +48,17 @@ public enum Process {
     return nil
   }
 
-  /// Bytes of files, the program's own and its libraries', that are mapped and may become resident; nil where the kernel
-  /// does not say.
-  public static var mappedFileByteCount: Int? {
+  /// Parts of the address space that files, the program's own and its libraries', are mapped to and that may become
+  /// resident; nil where the kernel does not say.
+  public static var mappedFiles: [Range<UInt>]? {
     guard let bytes = try? File.bytes(of: "/proc/self/maps", limit: 1 << 22) else { return nil }
-    return mappedFileByteCount(in: bytes)
+    return mappedFiles(in: bytes)
   }
 
   /// Lines of `start-end permissions offset device inode path`, numbers but the inode hexadecimal; memory without a file
   /// has inode 0, and what nobody may read or run never becomes resident.
-  static func mappedFileByteCount(in bytes: [UInt8]) -> Int {
-    var total = 0
+  static func mappedFiles(in bytes: [UInt8]) -> [Range<UInt>] {
+    var ranges: [Range<UInt>] = []
     for line in bytes.split(separator: UInt8(ascii: "\n")) {
       let fields = line.split(separator: UInt8(ascii: " "), maxSplits: 5)
       guard fields.count >= 5, !fields[4].elementsEqual("0".utf8), !fields[1].starts(with: "---".utf8) else { continue }
@@ -66,12 +66,17 @@ public enum Process {
       guard ends.count == 2, let start = hexadecimal(ends[0]), let end = hexadecimal(ends[1]), end >= start else {
         continue
       }
-      total += end - start
+      ranges.append(start..<end)
     }
-    return total
+    return ranges
   }
 
-  private static func hexadecimal(_ digits: ArraySlice<UInt8>) -> Int? {
+  /// Makes pages of a mapped file resident now, as far as the kernel can (Linux 5.14).
+  public static func populate(_ range: Range<UInt>) {
+    if let base = UnsafeRawPointer(bitPattern: range.lowerBound) { _ = thimble_populate_pages(base, range.count) }
+  }
+
+  private static func hexadecimal(_ digits: ArraySlice<UInt8>) -> UInt? {
     var value: UInt64 = 0
     for digit in digits {
       switch digit {
@@ -80,7 +85,7 @@ public enum Process {
       default: return nil
       }
     }
-    return Int(exactly: value)
+    return UInt(exactly: value)
   }
 
   /// Most bytes of memory this process has had resident at once.

@@ -12,7 +12,7 @@ public final class Thread: @unchecked Sendable {
     // Without optimization a vector kernel keeps every intermediate value in its frame: a quarter of a MiB.
     public static let stackByteCount = 1024 * 1024
   #else
-    public static let stackByteCount = 128 * 1024
+    public static let stackByteCount = 64 * 1024
   #endif
 
   private var handle = thimble_thread()

@@ -56,6 +56,12 @@ extension Command {
       }
       json.member("peak_rss_bytes", peak)
       json.member("reserved_bytes", engine.budget.peakReservedByteCount)
+      json.key("reserved_bytes_by_purpose")
+      json.beginObject()
+      for purpose in MemoryBudget.Purpose.allCases {
+        json.member(purpose.name, engine.budget.reservedByteCount(for: purpose))
+      }
+      json.endObject()
       json.member("memory_budget_bytes", engine.budget.limitByteCount)
       json.endObject()
       Console.line(String(decoding: json.bytes, as: UTF8.self))

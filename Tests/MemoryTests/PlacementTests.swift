@@ -72,7 +72,7 @@ import Testing
         let budget = MemoryBudget(limitByteCount: 1 << 28)
         do {
           let file = try model.opened(compression)
-          let planner = WeightPlanner(file.graph, usage: usage(file.graph), rates: DeviceRates())
+          let planner = WeightPlanner(file, usage: usage(file.graph), rates: DeviceRates())
           func taken(_ placement: WeightPlacement) -> Int {
             planner.costs(of: placement).cacheByteCount + planner.costs(of: placement).runningByteCount
           }
@@ -83,7 +83,7 @@ import Testing
           if share == 100 { #expect(placement == planner.keepingAll) }
           let workspace = try Workspace(budget: budget)
           let store = try WeightStore(file, usage: planner.usage, placement: placement, budget: budget)
-          var claim = try workspace.claim(planner.loadingNeeds(decoderCount: 1))
+          var claim = try workspace.claim(planner.loadingNeeds(of: placement, loaderCount: 1))
           store.load(part: 0, workspace: workspace)
           try store.finishLoading()
           claim = try workspace.claim(planner.needs(of: placement, activationByteCount: 0))
@@ -109,9 +109,9 @@ import Testing
       let budget = MemoryBudget(limitByteCount: 1 << 28)
       do {
         let file = try openModel(bytes)
-        let planner = WeightPlanner(file.graph, usage: usage(file.graph), rates: DeviceRates())
+        let planner = WeightPlanner(file, usage: usage(file.graph), rates: DeviceRates())
         let workspace = try Workspace(budget: budget)
-        let claim = try workspace.claim(planner.loadingNeeds(decoderCount: 1))
+        let claim = try workspace.claim(planner.loadingNeeds(of: planner.keepingAll, loaderCount: 1))
         let store = try WeightStore(file, usage: planner.usage, placement: planner.keepingAll, budget: budget)
         store.load(part: 0, workspace: workspace)
         _ = claim

@@ -52,6 +52,7 @@ void *_Nullable thimble_map_anonymous(size_t count, int32_t *error);            
 int32_t thimble_unmap(void *base, size_t count);
 int32_t thimble_release_pages(void *base, size_t count);       // MADV_DONTNEED
 int32_t thimble_will_need_pages(void *base, size_t count);     // MADV_WILLNEED
+int32_t thimble_populate_pages(const void *base, size_t count);  // MADV_POPULATE_READ; -EINVAL before Linux 5.14
 size_t thimble_page_byte_count(void);
 void thimble_configure_allocator(void);  // one arena and prompt trimming where libc has the choice
 
