@@ -1,10 +1,91 @@
+import System
+
 /// How fast this device does what a memory plan trades against each other. Nanoseconds of one thread.
 public struct DeviceRates: Sendable, Equatable {
   /// To decode a byte of weights, and to map a byte of the file again and let it go.
   public var decodeNanosecondsPerByte = 1.3
   public var passNanosecondsPerByte = 0.06
-  /// What each entry of a stream costs besides: system calls, waking threads.
+  /// What an entry of a stream costs besides: system calls, waking threads.
   public var entryNanoseconds = 3000.0
+  /// A multiplication with its addition, in full and in depthwise convolutions.
+  public var multiplyAddNanoseconds = 0.005
+  public var depthwiseMultiplyAddNanoseconds = 0.03
+  /// A byte written by any other operator.
+  public var byteNanoseconds = 0.15
 
   public init() {}
+
+  /// The values in the order in which a file keeps them.
+  private var values: [Double] {
+    get {
+      [
+        decodeNanosecondsPerByte, passNanosecondsPerByte, entryNanoseconds, multiplyAddNanoseconds,
+        depthwiseMultiplyAddNanoseconds, byteNanoseconds,
+      ]
+    }
+    set {
+      decodeNanosecondsPerByte = newValue[0]
+      passNanosecondsPerByte = newValue[1]
+      entryNanoseconds = newValue[2]
+      multiplyAddNanoseconds = newValue[3]
+      depthwiseMultiplyAddNanoseconds = newValue[4]
+      byteNanoseconds = newValue[5]
+    }
+  }
+
+  private static let header = "thimble device rates 1"
+
+  /// One line a value, in millionths of a nanosecond: whole numbers, so that a text reads back as what it was.
+  public var text: String {
+    var text = DeviceRates.header + "\n"
+    for value in values { text += "\(Int((value * 1e6).rounded()))\n" }
+    return text
+  }
+
+  /// Nil where the text is not one that `text` wrote, or says what no device does.
+  public init?(parsing text: [UInt8]) {
+    let lines = text.split(separator: UInt8(ascii: "\n"))
+    guard lines.count == values.count + 1, lines[0].elementsEqual(DeviceRates.header.utf8) else { return nil }
+    var read: [Double] = []
+    for line in lines.dropFirst() {
+      guard let value = Int(String(decoding: line, as: UTF8.self)), (1...1_000_000_000_000).contains(value) else {
+        return nil
+      }
+      read.append(Double(value) / 1e6)
+    }
+    values = read
+  }
+}
+
+extension DeviceRates {
+  /// Rates measured before on this device for kernels of a name; nil where there are none.
+  public static func cached(_ name: String) -> DeviceRates? {
+    guard let path = cachePath(name), let text = try? File.bytes(of: path, limit: 4096) else { return nil }
+    return DeviceRates(parsing: text)
+  }
+
+  /// Keeps the rates for the next start; where that is not possible they are measured again.
+  public func cache(_ name: String) {
+    guard let path = DeviceRates.cachePath(name) else { return }
+    let temporary = path + ".\(Process.identifier)"
+    do throws(SystemError) {
+      if let folder = DeviceRates.cacheFolder { try FileSystem.createDirectory(folder) }
+      let file = try File(creating: temporary)
+      try Array(text.utf8).withUnsafeBufferPointer { (bytes) throws(SystemError) in
+        try file.write(UnsafeRawBufferPointer(bytes))
+      }
+      try FileSystem.rename(temporary, to: path)
+    } catch {
+      try? FileSystem.remove(temporary)
+    }
+  }
+
+  /// THIMBLE_CACHE, else `thimble` in the user's cache folder; nil for a user without one.
+  private static var cacheFolder: String? {
+    if let folder = Process.environment("THIMBLE_CACHE") { return folder }
+    if let folder = Process.environment("XDG_CACHE_HOME") { return folder + "/thimble" }
+    return Process.environment("HOME").map { $0 + "/.cache/thimble" }
+  }
+
+  private static func cachePath(_ name: String) -> String? { cacheFolder.map { $0 + "/rates-" + name } }
 }

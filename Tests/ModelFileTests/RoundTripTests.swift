@@ -60,10 +60,12 @@ import Testing
   @Test func compressionIsUsedWhereItSaves() throws {
     let model = try importModel(try SharedFiles.bytes(SharedFiles.digits))
     #expect(try model.fileBytes(.always).count < model.fileBytes(.none).count)
-    let tiles = try model.opened(.whereItSaves).graph.blobs.flatMap(\.tiles)
-    for tile in tiles where tile.encoding == .zstd {
-      #expect(tile.storedByteCount < tile.decodedByteCount - tile.decodedByteCount / 32)
-    }
+    // A small model is stored raw: a decoder takes more memory than it saves.
+    let small = try model.opened(.whereItSaves).graph.blobs.flatMap(\.tiles)
+    #expect(small.allSatisfy { $0.encoding == .raw })
+    let tiles = try model.opened(.always).graph.blobs.flatMap(\.tiles)
+    #expect(tiles.contains { $0.encoding == .zstd })
+    for tile in tiles where tile.encoding == .zstd { #expect(tile.storedByteCount < tile.decodedByteCount) }
   }
 
   @Test func filesAppearWholeOrNotAtAll() throws {

@@ -1,0 +1,179 @@
+import CKernels
+import Memory
+import ModelFile
+import System
+
+extension DeviceRates {
+  /// The rates of this device with these kernels: measured once, in some 20 ms, and kept. Measuring takes 2 MiB; where the
+  /// budget has less left the defaults must do.
+  public static func of(_ kernels: Kernels, budget: MemoryBudget) -> DeviceRates {
+    if let rates = cached(kernels.name) { return rates }
+    guard let rates = try? measured(kernels, budget: budget) else { return DeviceRates() }
+    rates.cache(kernels.name)
+    return rates
+  }
+
+  private static func measured(_ kernels: Kernels, budget: MemoryBudget) throws(MemoryError) -> DeviceRates {
+    let bench = try RateBench(kernels, budget)
+    var rates = DeviceRates()
+    rates.multiplyAddNanoseconds = bench.multiplyAddNanoseconds()
+    rates.depthwiseMultiplyAddNanoseconds = bench.depthwiseNanoseconds()
+    rates.byteNanoseconds = bench.byteNanoseconds()
+    if let decode = bench.decodeNanoseconds() { rates.decodeNanosecondsPerByte = decode }
+    if let (byte, entry) = bench.passNanoseconds() {
+      (rates.passNanosecondsPerByte, rates.entryNanoseconds) = (byte, entry)
+    }
+    return rates
+  }
+}
+
+/// Runs small pieces of typical work and takes the best of some rounds: what disturbs only makes them longer.
+private struct RateBench: ~Copyable {
+  private let kernels: Kernels
+  private let memory: Arena
+  private let fileMemory: MemoryBudget.Reservation
+
+  private static let pixels = 196
+  private static let channels = 128
+  private static let fileByteCount = 1 << 20
+  private static let tileByteCount = ModelLimits.tileByteCountTarget
+
+  // Places in the memory.
+  private static let input = 0
+  private static let output = 128 << 10
+  private static let weights = 256 << 10
+  private static let tables = 384 << 10
+  private static let byteCount = 448 << 10
+
+  init(_ kernels: Kernels, _ budget: MemoryBudget) throws(MemoryError) {
+    let memory = try Arena(byteCount: RateBench.byteCount, for: .activations, budget: budget)
+    let fileMemory = try budget.reserve(RateBench.fileByteCount, for: .buffers)
+    var random = UInt64(88_172_645_463_325_252)
+    for index in 0..<(RateBench.tables / 8) {
+      random ^= random << 13
+      random ^= random >> 7
+      random ^= random << 17
+      (memory.base + index * 8).storeBytes(of: random, as: UInt64.self)
+    }
+    let channels = (memory.base + RateBench.tables).assumingMemoryBound(to: thimble_channels16.self)
+    for block in 0..<(RateBench.channels / 16) {
+      channels[block] = thimble_channels16()
+      withUnsafeMutableBytes(of: &channels[block]) { bytes in
+        for channel in 0..<16 {
+          bytes.storeBytes(of: 1 << 30, toByteOffset: 64 + channel * 4, as: Int32.self)
+          bytes.storeBytes(of: 9, toByteOffset: 128 + channel * 4, as: Int32.self)
+        }
+      }
+    }
+    self.kernels = kernels
+    self.memory = memory
+    self.fileMemory = fileMemory
+  }
+
+  private func bytes(_ offset: Int) -> UnsafeMutablePointer<UInt8> {
+    (memory.base + offset).assumingMemoryBound(to: UInt8.self)
+  }
+
+  private static func best(_ body: () -> Void) -> Double {
+    var best = Int64.max
+    for _ in 0..<20 {
+      let start = Clock.nowNanoseconds
+      body()
+      best = min(best, Clock.nowNanoseconds - start)
+    }
+    return Double(max(1, best))
+  }
+
+  private var requantization: thimble_requantization {
+    thimble_requantization(zero_point: 128, clamp_min: 0, clamp_max: 255, is_bounded: true, rounds_once: false)
+  }
+
+  /// A pointwise convolution of 196 pixels, 128 → 128 channels.
+  func multiplyAddNanoseconds() -> Double {
+    let (pixels, channels) = (RateBench.pixels, RateBench.channels)
+    var run: UnsafePointer<UInt8> = UnsafePointer(bytes(RateBench.input))
+    let nanoseconds = RateBench.best {
+      withUnsafePointer(to: &run) { runs in
+        var args = thimble_gemm_args(
+          runs: runs, run_count: 1, groups: channels / 4, pixel_stride: channels, pixels: pixels,
+          weights: UnsafeRawPointer(memory.base + RateBench.weights).assumingMemoryBound(to: Int8.self),
+          panels: channels / 16,
+          channels: UnsafeRawPointer(memory.base + RateBench.tables).assumingMemoryBound(to: thimble_channels16.self),
+          pixel_bias: nil, requantization: requantization, out: bytes(RateBench.output), out_stride: channels,
+          out_channels: channels)
+        kernels.table.pointee.gemm(&args)
+      }
+    }
+    return nanoseconds / Double(pixels * channels * channels)
+  }
+
+  /// A 3 × 3 depthwise convolution over rows of 28 pixels, 128 channels.
+  func depthwiseNanoseconds() -> Double {
+    let (width, rows, channels) = (28, 7, RateBench.channels)
+    let nanoseconds = RateBench.best {
+      for row in 0..<rows {
+        withUnsafeTemporaryAllocation(of: UnsafePointer<UInt8>.self, capacity: 9) { taps in
+          for tap in 0..<9 {
+            taps[tap] = UnsafePointer(bytes(RateBench.input) + (((row + tap / 3) % rows) * (width + 2) + tap % 3) * channels)
+          }
+          var args = thimble_depthwise_args(
+            taps: taps.baseAddress!, tap_count: 9, pixel_stride: channels, pixels: width,
+            weights: UnsafeRawPointer(memory.base + RateBench.weights).assumingMemoryBound(to: Int8.self),
+            weight_zero_point: 0,
+            channels: UnsafeRawPointer(memory.base + RateBench.tables).assumingMemoryBound(to: thimble_channels16.self),
+            requantization: requantization, out: bytes(RateBench.output) + row * width * channels, out_stride: channels,
+            channel_count: channels)
+          kernels.table.pointee.depthwise(&args)
+        }
+      }
+    }
+    return nanoseconds / Double(9 * width * rows * channels)
+  }
+
+  /// A table look-up of 64 KiB.
+  func byteNanoseconds() -> Double {
+    let count = 64 << 10
+    let nanoseconds = RateBench.best {
+      kernels.table.pointee.lookup(bytes(RateBench.input), bytes(RateBench.weights), bytes(RateBench.output), count)
+    }
+    return nanoseconds / Double(count)
+  }
+
+  /// A tile of bytes of six bits of entropy, as quantized weights are; nil where there is no compressor.
+  func decodeNanoseconds() -> Double? {
+    let source = bytes(RateBench.input)
+    for index in 0..<RateBench.tileByteCount {
+      // The sum of two even distributions: the middle is likelier, as with weights.
+      source[index] = (source[index] & 31) &+ (source[index] >> 3)
+    }
+    let tile = UnsafeRawBufferPointer(start: source, count: RateBench.tileByteCount)
+    guard let compressor = ZstdCompressor(), let frame = compressor.compress(tile, limit: tile.count),
+      let decompressor = ZstdDecompressor()
+    else { return nil }
+    let output = UnsafeMutableRawBufferPointer(start: memory.base + RateBench.output, count: tile.count)
+    let nanoseconds = frame.withUnsafeBytes { frame in
+      RateBench.best { _ = decompressor.decompress(frame, into: output) }
+    }
+    return nanoseconds / Double(tile.count)
+  }
+
+  /// To map a byte of a file in memory again and let it go, and what each such entry costs besides: the line through two sizes.
+  func passNanoseconds() -> (byte: Double, entry: Double)? {
+    let count = RateBench.fileByteCount
+    guard let file = try? File(inMemory: "thimble-rates") else { return nil }
+    let source = UnsafeRawBufferPointer(start: memory.base, count: count / 4)
+    for part in 0..<4 where (try? file.write(source, at: part * count / 4)) == nil { return nil }
+    guard let mapping = try? Mapping(reading: file, byteCount: count) else { return nil }
+    let page = Mapping.pageByteCount
+    func pass(_ byteCount: Int) -> Double {
+      RateBench.best {
+        var sum: UInt8 = 0
+        for offset in stride(from: 0, to: byteCount, by: page) { sum &+= mapping.bytes[offset] }
+        mapping.releasePages(offset: sum == 1 ? 0 : 0, byteCount: byteCount)
+      }
+    }
+    let (small, large) = (pass(count / 8), pass(count))
+    let byte = max(1e-3, (large - small) / Double(count - count / 8))
+    return (byte, max(100, small - byte * Double(count / 8)))
+  }
+}
