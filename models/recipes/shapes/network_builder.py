@@ -130,7 +130,7 @@ class NetworkBuilder:
         """(height, width, channels) → (channels,)."""
         name = self._name("mean")
         axes = self.graph.constant(f"{name}/axes", np.array([1, 2], np.int32))
-        moments = Moments(x.moments.mean, x.moments.variance / 2)  # what all positions of a channel share stays
+        moments = x.moments  # deep down most of the variance is between channels, which stays
         scale = (moments.mean + DEVIATIONS_KEPT * math.sqrt(moments.variance)) / 255
         out = self._activation(name, (x.shape[2],), Affine(round_scale(scale), -128), moments)
         self.graph.operator("MEAN", 2, [x.index, axes], [out.index], "ReducerOptions", KeepDims=False)
