@@ -4,8 +4,8 @@
 usage: load_cycles.py BINARY MODEL... [options]        MODEL: .thimble or .tflite files, or folders of them
 
 Starts `thimble serve --explicit` and, over the socket, loads, asks and unloads the models in turn. After --settle cycles
-and after all of them, everything being unloaded, compares RssAnon of the daemon and the bytes it has reserved of its budget
-(/metrics). Exits 1 where RssAnon grew by more than --growth, where another number of bytes is reserved, on a wrong byte,
+and after all of them, both rounded up so that every model had as many, compares RssAnon of the daemon and the bytes it
+has reserved of its budget (/metrics), everything being unloaded. Exits 1 where RssAnon grew by more than --growth, where another number of bytes is reserved, on a wrong byte,
 on a status other than 200 and on VmHWM over the budget.
 """
 import argparse, sys
@@ -46,8 +46,8 @@ def main():
     parser.add_argument("--serve-options", default="")
     options = parser.parse_args()
     budget = cgroup.parse_size(options.memory_budget)
-    if not 0 < options.settle < options.cycles:
-        parser.error("--settle must be less than --cycles")
+    if options.settle < 1 or options.cycles < 1:
+        parser.error("--settle and --cycles must be at least 1")
     announce("Memory after many loads and unloads")
     wrong = []
     with Program(options.binary) as program:
@@ -55,16 +55,18 @@ def main():
         if not asked:
             print("WRONG: no model to load")
             return 1
+        settle, cycles = (-(-count // len(asked)) * len(asked) for count in (options.settle, options.cycles))
+        cycles = max(cycles, settle + len(asked))
         repository = program.repository([question.model for question in asked])
         serve = ["--explicit", *options.serve_options.split()]
         with Daemon(program, repository, budget, serve) as daemon, Client(daemon.socket) as client:
             looks = []
-            for number in range(1, options.cycles + 1):
+            for number in range(1, cycles + 1):
                 text = cycle(client, asked[number % len(asked)], number)
                 if text:
                     wrong.append(text)
                     break
-                if number in (options.settle, options.cycles):
+                if number in (settle, cycles):
                     looks.append((number, daemon.bytes(), reserved_bytes(daemon)))
                     _, memory, reserved = looks[-1]
                     print(f"  after {number} cycles: RssAnon {memory['RssAnon'] >> 10} KiB, {reserved >> 10} KiB reserved, "
