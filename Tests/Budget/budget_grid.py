@@ -4,7 +4,8 @@
 usage: budget_grid.py BINARY [MODEL...] [options]
 MODEL is a .thimble or .tflite file or a folder of them; without one, the project's models and the shared folder's.
 
-At each point `thimble run` answers random bytes and the golden inputs, and `thimble bench --worker` is timed. Compared:
+At each point `thimble run` answers random bytes and the golden inputs from a file that is not in the page cache, and
+`thimble bench --worker` is timed with the file there. Compared:
 every output byte with a run under no budget to speak of, and with the golden answers; the peak resident set (VmHWM, from
 /proc while the process lives and from its own report) with the budget and with what `thimble plan` predicted; the
 latency, in rounds that alternate with the unconstrained process, least of all rounds. Exits 1 on a wrong byte, on
@@ -134,13 +135,15 @@ def measure(program, model, options):
     if any(expected is None for _, _, expected in cases):
         return [f"{model.name}: does not run under --memory-budget {GENEROUS}"]
 
-    workers = {"none": Worker(program, model, GENEROUS, options.threads)}
     rows = []
     for point, budget in plan.points():
-        complain = lambda text: wrong.append(f"{model.name}, {point}, --memory-budget {budget}: {text}")
+        def complain(text, place=f"{model.name}, {point}, --memory-budget {budget}"):
+            wrong.append(f"{place}: {text}")
+
         peak, same, kills = 0, 0, 0
         limit = budget + cgroup.parse_size(options.allowance) if options.cgroup else None
         for name, inputs, expected in cases + goldens:
+            cgroup.forget_pages(model.path)  # read anew, in the large pieces that the kernel reads ahead
             outputs, run_peak, result = program.answer(model, inputs, [*threads, "--memory-budget", budget], limit)
             peak, kills = max(peak, run_peak), kills + result.oom_kills
             if outputs is None:
@@ -150,11 +153,13 @@ def measure(program, model, options):
             same += outputs == expected
         if kills:
             complain(f"{kills} killed by the kernel in a group of {limit} bytes")
+        rows.append([point, budget, peak, same, complain])
+    workers = {"none": Worker(program, model, GENEROUS, options.threads)}  # they map the file: after the groups' turn
+    for point, budget, _, _, complain in rows:
         try:
             workers[point] = Worker(program, model, budget, options.threads)
         except Failed as error:
             complain(f"bench: {error}")
-        rows.append([point, budget, peak, same, complain])
     for _ in range(options.rounds):
         for point, worker in list(workers.items()):
             try:
@@ -170,7 +175,7 @@ def measure(program, model, options):
         slowdown = worker.least_nanoseconds / free.least_nanoseconds if worker and free else None
         if peak > budget:
             complain(f"VmHWM {peak} is over the budget")
-        if predicted_peak and not RATIO_MIN <= peak / predicted_peak <= 1:
+        if predicted_peak and peak and not RATIO_MIN <= peak / predicted_peak <= 1:
             complain(f"VmHWM {peak} is {peak / predicted_peak:.3f} of the predicted {predicted_peak}")
         if options.slowdown_bound and slowdown and predicted_slowdown \
                 and slowdown > options.slowdown_bound * predicted_slowdown:
@@ -200,7 +205,7 @@ def main():
     parser.add_argument("--slack", default="64K", help="added to a least budget that a refusal named (default 64K)")
     parser.add_argument("--cgroup", action="store_true", help="each run in a memory cgroup of its budget and the allowance")
     parser.add_argument("--allowance", default="1M", help="what the kernel charges to a group beside the resident set")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     announce("Peak resident memory, latency and answers by budget")
     if options.cgroup:
         try:

@@ -85,7 +85,7 @@ class Crowd:
             try:
                 client = client or Client(self.socket)
                 status, outputs = self._infer(client, question)
-            except (OSError, ValueError, KeyError) as error:
+            except Exception as error:  # whatever goes wrong, the request has no answer
                 if client:
                     client.socket.close()
                 client, status, outputs = None, None, f"{type(error).__name__}: {error}"

@@ -44,7 +44,7 @@ def main():
     parser.add_argument("--settle", type=int, default=10, help="cycles before the first look (default 10)")
     parser.add_argument("--growth", default="64K", help="how much RssAnon may grow after that")
     parser.add_argument("--serve-options", default="")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     budget = cgroup.parse_size(options.memory_budget)
     if options.settle < 1 or options.cycles < 1:
         parser.error("--settle and --cycles must be at least 1")

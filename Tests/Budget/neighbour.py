@@ -65,24 +65,25 @@ def press(group, daemon, options):
     step, most, killed = cgroup.parse_size(options.step), 0, 0
     deadline = time.monotonic() + options.seconds
     neighbour, shown = Neighbour(group), 0.0
-    while time.monotonic() < deadline and daemon.is_alive:
-        full = (group.usage_bytes or 0) + step > options.fill * group.limit_bytes
-        if full and not options.overeat:
-            alive = neighbour.hold(neighbour.held)
-            time.sleep(options.hold)
-            alive = alive and neighbour.hold(0)
-        else:
-            alive = neighbour.hold(neighbour.held + step)
-        if not alive:
-            killed += 1
-            neighbour.end()
-            neighbour = Neighbour(group)
-        most = max(most, neighbour.held)
-        if time.monotonic() - shown >= 1:
-            shown = time.monotonic()
-            show(group, daemon, neighbour)
-        time.sleep(STEP_SECONDS)
-    neighbour.end()
+    try:
+        while time.monotonic() < deadline and daemon.is_alive:
+            full = (group.usage_bytes or 0) + step > options.fill * group.limit_bytes
+            if full and not options.overeat:
+                time.sleep(options.hold)
+                alive = neighbour.hold(0)
+            else:
+                alive = neighbour.hold(neighbour.held + step)
+            most = max(most, neighbour.held)
+            if not alive:
+                killed += 1
+                neighbour.end()
+                neighbour = Neighbour(group)
+            if time.monotonic() - shown >= 1:
+                shown = time.monotonic()
+                show(group, daemon, neighbour)
+            time.sleep(STEP_SECONDS)
+    finally:
+        neighbour.end()
     return most, killed
 
 
@@ -113,7 +114,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--clients", type=int, default=2)
     parser.add_argument("--serve-options", default="")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     budget = cgroup.parse_size(options.memory_budget)
     limit = budget + cgroup.parse_size(options.room) + cgroup.parse_size(options.allowance)
     announce("A neighbour that eats memory in the daemon's cgroup")
@@ -129,6 +130,7 @@ def main():
         except cgroup.Unavailable as error:
             print(f"SKIPPED: {error}")
             return 0
+        cgroup.forget_pages(*(model.path for model in models))
         with group, Daemon(program, program.repository(models), budget, options.serve_options.split(), group) as daemon:
             with Crowd(daemon.socket, asked, options.clients, 0) as crowd:
                 most, killed = press(group, daemon, options)

@@ -30,7 +30,7 @@ def main():
     parser.add_argument("--cgroup", action="store_true", help="in a memory cgroup of the budget and the allowance")
     parser.add_argument("--allowance", default="4M", help="what the kernel charges to the group beside the resident set")
     parser.add_argument("--serve-options", default="", help='more options of `serve`, e.g. "--threads 1"')
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     budget = cgroup.parse_size(options.memory_budget)
     announce("Many models in one daemon under one budget")
     good = True
@@ -50,6 +50,8 @@ def main():
                 group = stack.enter_context(cgroup.MemoryGroup(budget + cgroup.parse_size(options.allowance)))
             except cgroup.Unavailable as error:
                 print(f"SKIPPED: --cgroup: {error}")
+        if group:
+            cgroup.forget_pages(*(model.path for model in models))
         daemon = stack.enter_context(
             Daemon(program, program.repository(models), budget, options.serve_options.split(), group))
         with Crowd(daemon.socket, asked, options.clients, options.seed, options.skew) as crowd:
