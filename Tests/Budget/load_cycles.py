@@ -5,8 +5,8 @@ usage: load_cycles.py BINARY MODEL... [options]        MODEL: .thimble or .tflit
 
 Starts `thimble serve --explicit` and, over the socket, loads, asks and unloads the models in turn. After --settle cycles
 and after all of them, both rounded up so that every model had as many, compares RssAnon of the daemon and the bytes it
-has reserved of its budget (/metrics), everything being unloaded. Exits 1 where RssAnon grew by more than --growth, where another number of bytes is reserved, on a wrong byte,
-on a status other than 200 and on VmHWM over the budget.
+has reserved of its budget (/metrics), everything being unloaded. Exits 1 where RssAnon grew by more than
+--growth, where another number of bytes is reserved, on a wrong byte, on a status other than 200 and on VmHWM over the budget.
 """
 import argparse, sys
 
