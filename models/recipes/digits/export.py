@@ -4,8 +4,8 @@ import numpy as np
 import tflite
 
 from network import CLASSES, SIDE, Convolution, DigitsNetwork
-from quantize import Affine, quantize_weights
-from tflite_writer import GraphWriter
+from quantize import quantize_weights
+from tflite_writer import Affine, GraphWriter
 
 RELU6 = tflite.ActivationFunctionType.RELU6
 NONE = tflite.ActivationFunctionType.NONE

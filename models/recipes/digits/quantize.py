@@ -11,14 +11,10 @@ import numpy as np
 import torch
 
 from network import DigitsNetwork
+from tflite_writer import Affine
 
 WEIGHT_MAX = 127  # −128 is unused, so that weights are symmetric
 ACTIVATION_MIN, ACTIVATION_MAX = -128, 127
-
-
-class Affine(NamedTuple):
-    scale: float
-    zero_point: int
 
 
 class Weights(NamedTuple):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # what the recipes share: tflite_writer
+
 from check import check
 from data import load_split
 from digits_file import Digits, write_digits

@@ -6,8 +6,6 @@ import flatbuffers
 import numpy as np
 import tflite
 
-from quantize import Affine
-
 SCHEMA_VERSION = 3
 FILE_IDENTIFIER = b"TFL3"
 BUFFER_ALIGNMENT = 16
@@ -16,6 +14,13 @@ ELEMENT_TYPES = {
     "int8": tflite.TensorType.INT8,
     "int32": tflite.TensorType.INT32,
 }
+
+
+class Affine(NamedTuple):
+    """real = scale · (stored − zero point)."""
+
+    scale: float
+    zero_point: int
 
 
 class Tensor(NamedTuple):

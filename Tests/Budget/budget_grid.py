@@ -1,0 +1,239 @@
+#!/usr/bin/env python3
+"""budget_grid.py: every model under its least budget, 1.5 × that, halfway to all of it, and all of it.
+
+usage: budget_grid.py BINARY [MODEL...] [options]
+MODEL is a .thimble or .tflite file or a folder of them; without one, the project's models and the shared folder's.
+
+At each point `thimble run` answers random bytes and the golden inputs from a file that is not in the page cache, and
+`thimble bench --worker` is timed with the file there. Compared:
+every output byte with a run under no budget to speak of, and with the golden answers; the peak resident set (VmHWM, from
+/proc while the process lives and from its own report) with the budget and with what `thimble plan` predicted; the
+latency, in rounds that alternate with the unconstrained process, least of all rounds. Exits 1 on a wrong byte, on
+a refusal at a budget that was named as enough, on VmHWM over the budget or over the prediction, and on VmHWM under 0.90 of
+the prediction. Slowdowns are only shown unless --slowdown-bound says how far above the prediction they may be.
+Without a `plan` command the budgets come from refusals and from bench's `reserved_bytes`, and predictions are left out;
+--slack is then added to the least one, because what the program has resident when it starts differs by some pages from
+run to run.
+"""
+import argparse, contextlib, json, os, pathlib, re, subprocess, sys
+
+import cgroup
+from thimble import PROJECT, Failed, Program, announce, mebibytes
+
+GENEROUS = "4G"
+RATIO_MIN = 0.90
+
+
+class Worker:
+    """`thimble bench --worker` under a budget."""
+
+    def __init__(self, program, model, budget, threads):
+        words = [program.binary, "bench", model.path, "--worker", "--threads", threads, "--memory-budget", budget]
+        self.process = subprocess.Popen(list(map(str, words)), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True)
+        self.least_nanoseconds = None
+        if not self.process.stdout.readline():
+            raise Failed(self.close())
+
+    def measure(self, runs):
+        self.process.stdin.write(f"run {runs}\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise Failed(self.close())
+        least = min(json.loads(line)["ns"])
+        self.least_nanoseconds = min(least, self.least_nanoseconds or least)
+
+    @property
+    def peak_bytes(self):
+        return cgroup.process_bytes(self.process.pid).get("VmHWM", 0)
+
+    def close(self):
+        """Ends it; returns what it said of errors."""
+        with contextlib.suppress(BrokenPipeError):
+            return self.process.communicate("quit\n", timeout=60)[1].strip()
+        self.process.wait()
+        return self.process.stderr.read().strip()
+
+
+def refused_least(program, words):
+    """The budget that refusals lead to."""
+    text = "1K"
+    for _ in range(40):
+        result = program.run([*words, "--memory-budget", text])
+        if result.status == 0:
+            return cgroup.parse_size(text)
+        named = re.search(r"--memory-budget (\d+[KMG]?)", result.error)
+        if named is None:
+            raise Failed(f"refused without naming a budget: {result.error.strip()}")
+        text = named[1]
+    raise Failed(f"forty refusals in a row, the last naming {text}")
+
+
+class Plan:
+    """The budgets of one model and what is predicted for them."""
+
+    def __init__(self, program, model, threads, slack):
+        self.program, self.model, self.threads = program, model, threads
+        self.exists = "plan" in program.commands
+        if self.exists:
+            facts = self._ask([])
+            self.least, self.full = facts["least_budget_bytes"], facts["full_budget_bytes"]
+            return
+        inputs = []
+        for index, size in enumerate(model.input_bytes):
+            file = program.folder / f"zeros{index}.bin"
+            file.write_bytes(bytes(size))
+            inputs += ["--input", file]
+        run = ["run", model.path, "--threads", threads, *inputs]
+        bench = ["bench", model.path, "--threads", threads, "--runs", "1"]
+        self.least = max(refused_least(program, run), refused_least(program, bench)) + slack
+        reserved = program.json([*bench, "--memory-budget", GENEROUS])["reserved_bytes"]
+        self.full = max(self.least, reserved + (64 << 10))
+
+    def points(self):
+        named = [("least", self.least), ("1.5 × least", self.least * 3 // 2),
+                 ("halfway", (self.least + self.full) // 2), ("full", self.full)]
+        points = []
+        for name, budget in sorted(named, key=lambda point: point[1]):
+            if budget <= self.full and all(budget != other for _, other in points):
+                points.append((name, budget))
+        return points
+
+    def prediction(self, budget):
+        """(peak bytes, slowdown), None where nothing is predicted."""
+        if not self.exists:
+            return None, None
+        facts = self._ask(["--memory-budget", budget])
+        return facts.get("predicted_peak_bytes"), facts.get("predicted_slowdown")
+
+    def _ask(self, options):
+        return self.program.json(["plan", self.model.path, "--threads", self.threads, *options])
+
+
+def golden_cases(shared, model):
+    """[(name, inputs, expected outputs)] of LiteRT's reference kernels for a model imported from a .tflite file."""
+    cases = []
+    for file in sorted(pathlib.Path(shared, "golden").glob("*.json")):
+        record = json.loads(file.read_text())
+        if record["model"] == model.source.name:
+            read = lambda tensors: [(file.parent / tensor["file"]).read_bytes() for tensor in tensors]
+            cases.append((record["case"], read(record["inputs"]), read(record["outputs"])))
+    return cases
+
+
+def measure(program, model, options):
+    """Prints the model's rows; returns what is wrong."""
+    wrong = []
+    plan = Plan(program, model, options.threads, cgroup.parse_size(options.slack))
+    threads = ["--threads", options.threads]
+    cases = []
+    for seed in range(options.inputs):
+        inputs = model.random_inputs(seed)
+        cases.append((f"random {seed}", inputs, program.answer(model, inputs, [*threads, "--memory-budget", GENEROUS])[0]))
+    goldens = golden_cases(options.shared, model)
+    if any(expected is None for _, _, expected in cases):
+        return [f"{model.name}: does not run under --memory-budget {GENEROUS}"]
+
+    rows = []
+    for point, budget in plan.points():
+        def complain(text, place=f"{model.name}, {point}, --memory-budget {budget}"):
+            wrong.append(f"{place}: {text}")
+
+        peak, same, kills = 0, 0, 0
+        limit = budget + cgroup.parse_size(options.allowance) if options.cgroup else None
+        for name, inputs, expected in cases + goldens:
+            cgroup.forget_pages(model.path)  # read anew, in the large pieces that the kernel reads ahead
+            outputs, run_peak, result = program.answer(model, inputs, [*threads, "--memory-budget", budget], limit)
+            peak, kills = max(peak, run_peak), kills + result.oom_kills
+            if outputs is None:
+                complain(f"status {result.status}: {result.error.strip()}")
+            elif outputs != expected:
+                complain(f"other bytes for {name}")
+            same += outputs == expected
+        if kills:
+            complain(f"{kills} killed by the kernel in a group of {limit} bytes")
+        rows.append([point, budget, peak, same, complain])
+    workers = {"none": Worker(program, model, GENEROUS, options.threads)}  # they map the file: after the groups' turn
+    for point, budget, _, _, complain in rows:
+        try:
+            workers[point] = Worker(program, model, budget, options.threads)
+        except Failed as error:
+            complain(f"bench: {error}")
+    for _ in range(options.rounds):
+        for point, worker in list(workers.items()):
+            try:
+                worker.measure(options.runs)
+            except Failed as error:
+                wrong.append(f"{model.name}, {point}: bench ended: {error}")
+                del workers[point]
+    free = workers.get("none")
+    for point, budget, peak, same, complain in rows:
+        worker = workers.get(point)
+        peak = max(peak, worker.peak_bytes if worker else 0)
+        predicted_peak, predicted_slowdown = plan.prediction(budget)
+        slowdown = worker.least_nanoseconds / free.least_nanoseconds if worker and free else None
+        if peak > budget:
+            complain(f"VmHWM {peak} is over the budget")
+        if predicted_peak and peak and not RATIO_MIN <= peak / predicted_peak <= 1:
+            complain(f"VmHWM {peak} is {peak / predicted_peak:.3f} of the predicted {predicted_peak}")
+        if options.slowdown_bound and slowdown and predicted_slowdown \
+                and slowdown > options.slowdown_bound * predicted_slowdown:
+            complain(f"{slowdown:.2f} times slower, predicted {predicted_slowdown:.2f}")
+        milliseconds = f"{worker.least_nanoseconds / 1e6:.3f}" if worker else "–"
+        ratio = f"{peak / predicted_peak:.3f}" if predicted_peak else "–"
+        show = lambda number: f"{number:.2f}" if number is not None else "–"
+        print(f"| {model.name} | {point} | {mebibytes(budget)} | {mebibytes(peak)} | {peak / budget:.3f} | {ratio} "
+              f"| {milliseconds} | {show(slowdown)} | {show(predicted_slowdown)} "
+              f"| {same} of {len(cases) + len(goldens)} ({len(goldens)} golden) |", flush=True)
+    for worker in workers.values():
+        worker.close()
+    return wrong
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("binary")
+    parser.add_argument("models", nargs="*")
+    parser.add_argument("--shared", default=os.environ.get("THIMBLE_TEST_MODELS", PROJECT.parent / "shared"),
+                        help="the folder with models/ and golden/ (default: $THIMBLE_TEST_MODELS, else ../shared)")
+    parser.add_argument("--threads", default="1")
+    parser.add_argument("--inputs", type=int, default=2, help="random inputs beside the golden ones")
+    parser.add_argument("--rounds", type=int, default=5, help="timed rounds that alternate between budgets")
+    parser.add_argument("--runs", type=int, default=5, help="inferences a round")
+    parser.add_argument("--slowdown-bound", type=float, metavar="F", help="measured / predicted slowdown at most")
+    parser.add_argument("--slack", default="64K", help="added to a least budget that a refusal named (default 64K)")
+    parser.add_argument("--cgroup", action="store_true", help="each run in a memory cgroup of its budget and the allowance")
+    parser.add_argument("--allowance", default="1M", help="what the kernel charges to a group beside the resident set")
+    options = parser.parse_intermixed_args()
+    announce("Peak resident memory, latency and answers by budget")
+    if options.cgroup:
+        try:
+            cgroup.MemoryGroup(1 << 30).__exit__()
+        except cgroup.Unavailable as error:
+            print(f"SKIPPED: --cgroup: {error}")
+            options.cgroup = False
+    with Program(options.binary) as program:
+        if "plan" not in program.commands:
+            print("SKIPPED: predicted peak and slowdown: this binary has no `plan` command; the least budget is the one that "
+                  f"refusals name and {options.slack}")
+        paths = options.models or [*sorted(PROJECT.glob("models/*/1/model.thimble")), pathlib.Path(options.shared) / "models"]
+        models = program.models(paths)
+        print("| model | point | budget MiB | VmHWM MiB | of budget | of predicted | least ms | slowdown | predicted "
+              "| right answers |\n|" + " --- |" * 10)
+        wrong = []
+        for model in models:
+            try:
+                wrong += measure(program, model, options)
+            except Failed as error:
+                wrong.append(f"{model.name}: {error}")
+    for text in wrong:
+        print(f"WRONG: {text}")
+    if not models:
+        print("WRONG: no model was measured")
+    print(f"{len(models)} models, {len(wrong)} broken bounds")
+    return 1 if wrong or not models else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
