@@ -76,8 +76,9 @@ public final class WeightStore: @unchecked Sendable {
     }
     do throws(ModelFileError) {
       segmentsOfBlobs = try WeightStore.load(file, into: decoded.base)
+      try file.check()
     } catch {
-      throw .file(error)
+      throw .file(file.cause(of: error))
     }
     self.decoded = decoded
     self.inPlace = inPlace
@@ -136,6 +137,9 @@ public final class WeightStore: @unchecked Sendable {
       segments.append(segment)
     }
   }
+
+  /// Whether the model's file is as it was opened: see `ModelFile.check`.
+  public func checkFile() throws(ModelFileError) { try file.check() }
 
   public func segments(of blob: Int) -> [Segment] { segmentsOfBlobs[blob] }
 

@@ -3,9 +3,7 @@ import System
 /// A model file on its way to being open, in steps that each say before what memory they take: the header is read by `init`,
 /// the metadata is checked and decoded by `decodeMetadata`, the graph is made by `ModelFile.init`.
 public struct ModelFileOpening: ~Copyable {
-  let path: String
-  let byteCount: Int
-  let mapping: Mapping
+  let file: MappedFile
   private let header: ModelFormat.Header
   /// Holds `metadata` where it is compressed in the file.
   private var buffer: Mapping?
@@ -14,24 +12,20 @@ public struct ModelFileOpening: ~Copyable {
   /// Bytes of memory that the graph takes with a plan and steps made of it; known once the metadata is decoded.
   public private(set) var graphByteCount = 0
 
-  private init(path: String, byteCount: Int, mapping: consuming Mapping, header: ModelFormat.Header) {
-    self.path = path
-    self.byteCount = byteCount
-    self.mapping = mapping
+  private init(file: consuming MappedFile, header: ModelFormat.Header) {
+    self.file = file
     self.header = header
   }
 
   public init(_ file: borrowing File) throws(ModelFileError) {
-    let byteCount: Int
-    do { byteCount = try file.status().byteCount } catch { throw .system(error) }
-    let mapping = try ModelFileOpening.map(file, byteCount)
-    let header = try ModelFormat.Header(decoding: UnsafeRawBufferPointer(rebasing: mapping.bytes.prefix(byteCount)))
-    self.init(path: file.path, byteCount: byteCount, mapping: mapping, header: header)
+    let mapped = try ModelFileOpening.map(file)
+    let header: ModelFormat.Header
+    do { header = try ModelFormat.Header(decoding: mapped.bytes) } catch { throw mapped.cause(of: error) }
+    self.init(file: mapped, header: header)
   }
 
-  /// An empty file cannot be mapped; it is no model either.
-  private static func map(_ file: borrowing File, _ byteCount: Int) throws(ModelFileError) -> Mapping {
-    do { return try Mapping(reading: file, byteCount: max(byteCount, 1)) } catch { throw .system(error) }
+  private static func map(_ file: borrowing File) throws(ModelFileError) -> MappedFile {
+    do { return try MappedFile(file) } catch { throw .system(error) }
   }
 
   /// Bytes of memory that the metadata takes while it is decoded: the file's pages, the decoder, the buffer.
@@ -43,8 +37,12 @@ public struct ModelFileOpening: ~Copyable {
 
   /// Checks the metadata, decodes it, and counts what its graph takes.
   public mutating func decodeMetadata() throws(ModelFileError) {
+    do { try readMetadata() } catch { throw file.cause(of: error) }
+  }
+
+  private mutating func readMetadata() throws(ModelFileError) {
     let stored = UnsafeRawBufferPointer(
-      rebasing: mapping.bytes[header.metadataOffset..<header.metadataOffset + header.metadataStoredByteCount])
+      rebasing: file.bytes[header.metadataOffset..<header.metadataOffset + header.metadataStoredByteCount])
     guard xxh64(stored) == header.metadataChecksum else { throw .damaged(part: "the metadata") }
     switch header.metadataEncoding {
     case .raw: metadata = stored

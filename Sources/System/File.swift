@@ -31,6 +31,11 @@ public struct File: ~Copyable, Sendable {
     self.init(descriptor: try retrying("lock", path) { thimble_open_locked(path, mode) }, path: path)
   }
 
+  /// The same open file under another descriptor.
+  public func duplicate() throws(SystemError) -> File {
+    File(descriptor: try retrying("duplicate", path) { thimble_duplicate(descriptor) }, path: path)
+  }
+
   deinit { _ = thimble_close(descriptor) }
 
   public func status() throws(SystemError) -> FileStatus {
