@@ -66,7 +66,7 @@ public final class WeightStore: @unchecked Sendable {
     let needs = Needs(of: file)
     let inPlace = try inMemory { () throws(MemoryError) in
       try budget.check(needs.residentByteCount + needs.inPlaceByteCount + needs.loadingByteCount)
-      return try budget.reserve(needs.inPlaceByteCount, for: .weights)
+      return try budget.reserve(needs.inPlaceByteCount, for: .weights, kind: .mapped)
     }
     let loading = try inMemory { () throws(MemoryError) in
       try budget.reserve(needs.loadingByteCount, for: .decoder)

@@ -12,7 +12,7 @@ final class Labels {
   init(path: String, budget: MemoryBudget) throws(CommandError) {
     let mapping = try Labels.map(path)
     // Nothing is resident before it is read.
-    do { memory = try budget.reserve(mapping.byteCount, for: .buffers) } catch {
+    do { memory = try budget.reserve(mapping.byteCount, for: .buffers, kind: .mapped) } catch {
       throw .failure("\(path): \(error.message)")
     }
     self.mapping = mapping

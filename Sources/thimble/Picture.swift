@@ -29,7 +29,7 @@ final class Picture {
   init(path: String, budget: MemoryBudget) throws(CommandError) {
     let mapping = try ModelOpening.map(path)
     // Nothing is resident before it is read.
-    do { memory = try budget.reserve(mapping.byteCount, for: .buffers) } catch {
+    do { memory = try budget.reserve(mapping.byteCount, for: .buffers, kind: .mapped) } catch {
       throw .failure("\(path): \(error.message)")
     }
     let layout: Layout?
