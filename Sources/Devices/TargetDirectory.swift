@@ -15,9 +15,11 @@ public struct TargetDirectory: Sendable {
   public func names() throws(TargetError) -> [String] {
     let files: [String]
     do { files = try FileSystem.names(in: path) } catch { throw .system(error) }
-    let names = files.filter { $0.utf8.count > TargetDirectory.suffix.utf8.count && $0.hasSuffix(TargetDirectory.suffix) }
-      .map { String(decoding: $0.utf8.dropLast(TargetDirectory.suffix.utf8.count), as: UTF8.self) }
-      .filter { TargetDirectory.isPlainName($0) }
+    let names = files.filter {
+      $0.utf8.count > TargetDirectory.suffix.utf8.count && $0.hasSuffix(TargetDirectory.suffix)
+    }
+    .map { String(decoding: $0.utf8.dropLast(TargetDirectory.suffix.utf8.count), as: UTF8.self) }
+    .filter { TargetDirectory.isPlainName($0) }
     return Array(names.prefix(TargetDirectory.targetsMax))
   }
 

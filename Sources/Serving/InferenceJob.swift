@@ -65,7 +65,8 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
       metrics.failed(nanoseconds: elapsed)
       if case .modelFile = error, fileFault.reported == nil {
         fileFault.reported = error
-        server.log.line("model \(metrics.model) version \(metrics.version) fails until it is loaded again: \(error.message)")
+        server.log.line(
+          "model \(metrics.model) version \(metrics.version) fails until it is loaded again: \(error.message)")
       }
       return Answer(error)
     case nil: return Answer(.stopping)

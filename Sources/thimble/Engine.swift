@@ -11,10 +11,11 @@ struct Engine {
   let pool: ThreadPool
   private let program: ProgramReservation
 
-  static let options: [Option] = [
-    Option("threads", "N", "threads that compute (default: what affinity and control group allow)"),
-    Option("isa", "NAME", "kernels: portable, avx2, vnni, neon, dotprod, i8mm (default: the fastest that runs here)"),
-  ] + budgetOptions
+  static let options: [Option] =
+    [
+      Option("threads", "N", "threads that compute (default: what affinity and control group allow)"),
+      Option("isa", "NAME", "kernels: portable, avx2, vnni, neon, dotprod, i8mm (default: the fastest that runs here)"),
+    ] + budgetOptions
   /// What decides the memory budget.
   static let budgetOptions: [Option] = [
     budgetOption,

@@ -9,7 +9,8 @@ extension MappedFile {
     case .intact: return
     case .changed(let byteCount):
       throw .failure(
-        "\(path) was changed while it was read (\(self.byteCount) bytes then, \(byteCount) now): try again once it is whole")
+        "\(path) was changed while it was read (\(self.byteCount) bytes then, \(byteCount) now): try again once it is whole"
+      )
     case .unreadable: throw .failure("reading \(path) failed: check the disk, or use another copy")
     }
   }
