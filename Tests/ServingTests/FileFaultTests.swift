@@ -153,7 +153,7 @@ import Testing
       let threads = try (0..<2).map { index in
         try System.Thread(stackByteCount: 1 << 20) {
           guard let client = try? TestClient(socket) else { return }
-          for number in 0..<1000 {
+          for number in 0..<1_000_000 {
             let isGood = (number + index) % 4 == 0
             guard let reply = try? client.post(isGood ? "/v2/models/good/infer" : infer, text) else {
               wrong.add(1)
