@@ -41,6 +41,7 @@ var targets: [Target] = [
   module("Runtime", ["Tensors", "System", "ModelFile", "Memory", "CKernels", "CSystem"]),
   module("Power", ["System"]),
   module("Protocols", ["Tensors"]),
+  module("Devices", ["System", "Protocols"]),
   module("Serving", ["Tensors", "System", "ModelFile", "Memory", "Runtime", "Protocols"]),
   module("ThimbleClient", ["Tensors", "System", "Protocols"]),
   module("Checks", ["System", "ModelFile", "Importing", "Memory", "Runtime", "CKernels"]),
@@ -49,7 +50,7 @@ var targets: [Target] = [
     name: "thimble",
     dependencies: [
       "CSystem", "Tensors", "System", "ModelFile", "Importing", "Memory", "Runtime", "Power", "Protocols",
-      "Serving", "ThimbleClient",
+      "Devices", "Serving", "ThimbleClient",
     ],
     swiftSettings: swift),
 ]
@@ -73,6 +74,7 @@ targets += tests("RuntimeTests", ["Runtime", "TestSupport"])
 targets += tests("ChecksTests", ["Checks"])
 targets += tests("PowerTests", ["Power", "TestSupport"])
 targets += tests("ProtocolsTests", ["Protocols", "Tensors"])
+targets += tests("DevicesTests", ["Devices", "Memory", "TestSupport"])
 targets += tests(
   "ServingTests",
   ["Serving", "ThimbleClient", "Importing", "ModelFile", "Memory", "Runtime", "Protocols", "System", "Tensors"])

@@ -20,7 +20,6 @@ void *thimble_map_anonymous(size_t count, int32_t *error) {
 }
 int32_t thimble_unmap(void *base, size_t count) { return munmap(base, count) < 0 ? -errno : 0; }
 int32_t thimble_release_pages(void *base, size_t count) { return madvise(base, count, MADV_DONTNEED) < 0 ? -errno : 0; }
-int32_t thimble_will_need_pages(void *base, size_t count) { return madvise(base, count, MADV_WILLNEED) < 0 ? -errno : 0; }
 int32_t thimble_populate_pages(const void *base, size_t count) {
   return madvise((void *)base, count, 22 /* MADV_POPULATE_READ */) < 0 ? -errno : 0;
 }

@@ -1,12 +1,16 @@
 import System
 
-/// The budget where none is given: the least of 4 GiB, the memory cgroup's limit and half of the machine's memory.
+/// The budget where none is given: the least of 4 GiB, the memory cgroup's limit, what the target allows and half of the
+/// machine's memory.
 public enum DefaultBudget {
   public static let greatestByteCount = 4 << 30
 
-  /// `root` replaces `/` for tests.
-  public static func byteCount(root: String = "", physicalByteCount: Int = Process.physicalMemoryByteCount) -> Int {
+  /// `root` replaces `/` for tests; `targetByteCount` is nil where the machine's kind is not known.
+  public static func byteCount(
+    root: String = "", physicalByteCount: Int = Process.physicalMemoryByteCount, targetByteCount: Int? = nil
+  ) -> Int {
     var least = min(greatestByteCount, physicalByteCount / 2)
+    if let targetByteCount { least = min(least, targetByteCount) }
     if let limit = cgroupLimitByteCount(root: root) { least = min(least, limit) }
     return least
   }

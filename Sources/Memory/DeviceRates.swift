@@ -2,11 +2,11 @@ import System
 
 /// How fast this device does what a memory plan trades against each other. Nanoseconds of one thread.
 public struct DeviceRates: Sendable, Equatable {
-  /// To decode a byte of weights, and to map a byte of the file again and let it go.
+  /// To decode a byte of weights, and to read a byte of the file that the kernel has in its cache.
   public var decodeNanosecondsPerByte = 1.3
-  public var passNanosecondsPerByte = 0.06
-  /// What an entry of a stream costs besides: system calls, waking threads.
-  public var entryNanoseconds = 3000.0
+  public var readNanosecondsPerByte = 0.12
+  /// What bringing a tile costs besides: the system call, waking threads.
+  public var entryNanoseconds = 1500.0
   /// A multiplication with its addition, in full and in depthwise convolutions.
   public var multiplyAddNanoseconds = 0.005
   public var depthwiseMultiplyAddNanoseconds = 0.03
@@ -19,13 +19,13 @@ public struct DeviceRates: Sendable, Equatable {
   private var values: [Double] {
     get {
       [
-        decodeNanosecondsPerByte, passNanosecondsPerByte, entryNanoseconds, multiplyAddNanoseconds,
+        decodeNanosecondsPerByte, readNanosecondsPerByte, entryNanoseconds, multiplyAddNanoseconds,
         depthwiseMultiplyAddNanoseconds, byteNanoseconds,
       ]
     }
     set {
       decodeNanosecondsPerByte = newValue[0]
-      passNanosecondsPerByte = newValue[1]
+      readNanosecondsPerByte = newValue[1]
       entryNanoseconds = newValue[2]
       multiplyAddNanoseconds = newValue[3]
       depthwiseMultiplyAddNanoseconds = newValue[4]

@@ -2,7 +2,8 @@ import System
 
 /// What the program itself takes, reserved first: code, the C library, the heap's small objects, the main stack.
 public final class ProgramReservation: Sendable {
-  private let reservation: MemoryBudget.Reservation
+  private let files: MemoryBudget.Reservation
+  private let memory: MemoryBudget.Reservation
 
   /// Small heap objects (names, tables, connections' bookkeeping) that are not reserved one by one; measured at 50 KiB.
   public static let heapByteCount = 96 * 1024
@@ -18,6 +19,9 @@ public final class ProgramReservation: Sendable {
     let peak = Process.peakResidentByteCount
     let anonymous = Process.memoryByteCount("RssAnon") ?? peak
     let resident = max(peak, anonymous + fileByteCount)
-    reservation = try budget.reserve(resident + ProgramReservation.heapByteCount, for: .program)
+    // Together first, so that a refusal names what both take.
+    try budget.check(resident + ProgramReservation.heapByteCount)
+    self.files = try budget.reserve(fileByteCount, for: .program, kind: .mapped)
+    memory = try budget.reserve(resident - fileByteCount + ProgramReservation.heapByteCount, for: .program)
   }
 }

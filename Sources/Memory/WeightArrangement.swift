@@ -7,29 +7,22 @@ struct WeightArrangement {
   private let layout: WeightLayout
   private let placement: WeightPlacement
   private let usage: WeightStore.Usage
-  /// Most bytes of raw tiles that make one entry: so large that threads and the next entry fit in the window together.
-  private let rawEntryByteCountMax: Int
 
   private var layer = 0
   private var pieces: [LayerWeights.Piece] = []
   private var offset = 0
-  /// Raw tiles that pass and follow each other in the file.
-  private var open: (fileOffset: Int, byteCount: Int)?
   /// Entries of the layer that is being made: indices into `entries`.
   private var firstEntry = 0
   private var chain = -1
 
-  /// Where the next frame is decoded to, and which part of the ring each frame's entry takes.
+  /// Where the next tile goes, and which part of the ring each entry takes.
   private var ringHead = 0
   private var ringParts: [(entry: Int, range: Range<Int>)] = []
-  /// Bytes of the window that each raw entry takes.
-  private var windowParts: [(entry: Int, byteCount: Int)] = []
 
   init(_ layout: WeightLayout, _ placement: WeightPlacement, _ usage: WeightStore.Usage) {
     self.layout = layout
     self.placement = placement
     self.usage = usage
-    rawEntryByteCountMax = placement.windowByteCount / (usage.threadCount + 1) - FilePages.windowByteCount
   }
 
   mutating func begin(layer: Int) {
@@ -42,7 +35,6 @@ struct WeightArrangement {
   }
 
   mutating func addKept(_ item: WeightLayout.LayerTile, at base: UnsafeRawPointer) {
-    closeRaw()
     let byteCount = item.tile.decodedByteCount
     if let last = pieces.last, let start = last.base, start + last.byteCount == base {
       // Tiles that lie one after the other become one piece: fewer, larger kernel calls.
@@ -54,73 +46,28 @@ struct WeightArrangement {
     offset += byteCount
   }
 
-  mutating func addPassing(_ item: WeightLayout.LayerTile) {
-    let tile = item.tile
-    guard item.isRaw else {
-      closeRaw()
-      addFrame(tile.fileOffset, tile.storedByteCount, tile.decodedByteCount)
-      return
-    }
-    if let run = open, run.fileOffset + run.byteCount == tile.fileOffset,
-      run.byteCount + tile.storedByteCount <= rawEntryByteCountMax
-    {
-      open!.byteCount += tile.storedByteCount
-    } else {
-      closeRaw()
-      open = (tile.fileOffset, tile.storedByteCount)
-    }
-  }
-
-  /// The layer's pieces, and whether threads claim them.
-  mutating func finishLayer() -> (pieces: [LayerWeights.Piece], isClaimed: Bool) {
-    closeRaw()
-    let blob = layout.layers[layer].blob
-    let isClaimed =
-      usage.threadCount > 1 && usage.isClaimable[blob] && chain < 0 && pieces.count >= 2 * usage.threadCount
-      && pieces.allSatisfy { $0.entry >= 0 }
-    let users = isClaimed ? 1 : UInt32(usage.threadCount)
-    for index in firstEntry..<entries.count {
-      entries[index] = .init(source: entries[index].source, waitsFor: entries[index].waitsFor, userCount: users)
-    }
-    return (pieces, isClaimed)
-  }
-
-  private mutating func closeRaw() {
-    guard let run = open else { return }
-    open = nil
-    let taken = layout.passingByteCount(run.byteCount)
-    // All but the newest entries that fit beside this one must be finished.
-    var waitsFor = -1
-    var sum = taken
-    for part in windowParts.reversed() {
-      sum += part.byteCount
-      if sum > placement.windowByteCount {
-        waitsFor = part.entry
-        break
-      }
-    }
-    windowParts.append((entries.count, taken))
-    append(.pages(offset: run.fileOffset, byteCount: run.byteCount), waitsFor: waitsFor, byteCount: run.byteCount)
-  }
-
-  private mutating func addFrame(_ fileOffset: Int, _ storedByteCount: Int, _ decodedByteCount: Int) {
-    let size = WeightLayout.aligned(decodedByteCount + WeightLayout.alignment)
+  mutating func addStreamed(_ item: WeightLayout.LayerTile) {
+    let size = WeightLayout.ringByteCount(item.tile.decodedByteCount)
     if ringHead + size > placement.ringByteCount { ringHead = 0 }
     let range = ringHead..<ringHead + size
     ringHead += size
     let waitsFor = ringParts.last { $0.range.overlaps(range) }?.entry ?? -1
     ringParts.removeAll { $0.entry <= waitsFor }
     ringParts.append((entries.count, range))
-    append(
-      .frame(
-        offset: fileOffset, byteCount: storedByteCount, decodedByteCount: decodedByteCount, ringOffset: range.lowerBound
-      ),
-      waitsFor: waitsFor, byteCount: decodedByteCount)
+    pieces.append(.init(offset: offset, byteCount: item.tile.decodedByteCount, entry: entries.count, base: nil))
+    entries.append(
+      .init(tile: item.tile, blob: item.blob, ringOffset: range.lowerBound, waitsFor: waitsFor, userCount: 0))
+    offset += item.tile.decodedByteCount
   }
 
-  private mutating func append(_ source: WeightStream.Entry.Source, waitsFor: Int, byteCount: Int) {
-    pieces.append(.init(offset: offset, byteCount: byteCount, entry: entries.count, base: nil))
-    entries.append(.init(source: source, waitsFor: waitsFor, userCount: 0))
-    offset += byteCount
+  /// The layer's pieces, and whether threads claim them.
+  mutating func finishLayer() -> (pieces: [LayerWeights.Piece], isClaimed: Bool) {
+    let blob = layout.layers[layer].blob
+    let isClaimed =
+      usage.threadCount > 1 && usage.isClaimable[blob] && chain < 0 && pieces.count >= 2 * usage.threadCount
+      && pieces.allSatisfy { $0.entry >= 0 }
+    let users = isClaimed ? 1 : UInt32(usage.threadCount)
+    for index in firstEntry..<entries.count { entries[index].userCount = users }
+    return (pieces, isClaimed)
   }
 }

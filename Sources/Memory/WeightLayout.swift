@@ -14,8 +14,10 @@ struct WeightLayout: Sendable {
     let tile: Tile
     /// Bytes of the blob before this tile.
     let blobOffset: Int
-    /// Where the decoded bytes are kept in the model's decoded memory; 0 for raw tiles, which are used in place.
-    let decodedOffset: Int
+    /// Its place in the order in which tiles are kept.
+    var rank = 0
+    /// Where its bytes lie in the model's resident memory when they are kept there.
+    var residentOffset = 0
 
     var isRaw: Bool { tile.encoding == .raw }
   }
@@ -28,29 +30,29 @@ struct WeightLayout: Sendable {
 
   let layers: [Layer]
   let tiles: [LayerTile]
-  /// Indices into `tiles`, in the order in which they are kept: compressed ones first, since to decode a byte again costs ten
-  /// times what it costs to map it again.
-  let compressedTiles: [Int]
-  let rawTiles: [Int]
+  /// Indices into `tiles` in the order in which they are kept: compressed ones first, since to decode a byte again costs ten
+  /// times what it costs to read it again.
+  let keepOrder: [Int]
+  let compressedTileCount: Int
   /// A blob that is always in memory.
   struct FixedBlob: Sendable {
     let index: Int
     let blob: Blob
-    /// Where its decoded bytes lie; −1 where it is used in place.
-    let decodedOffset: Int
+    let residentOffset: Int
   }
 
   let fixedBlobs: [FixedBlob]
-  /// Bytes of decoded memory: fixed blobs, then the layers' compressed tiles in order.
-  let decodedByteCount: Int
-  let decodedFixedByteCount: Int
-  /// The largest tile decoded, and the largest as stored where it is compressed.
-  let largestDecodedByteCount: Int
-  let largestStoredByteCount: Int
+  /// Bytes of resident memory: fixed blobs, then tiles in the order in which they are kept.
+  let residentByteCount: Int
+  let fixedByteCount: Int
+  /// The largest tile once decoded, and the longest frame.
+  let largestByteCount: Int
+  let frameByteCount: Int
   /// The whole file, in whole pages.
   let fileByteCount: Int
-  /// Resident bytes of fixed blobs that are used in place.
-  let mappedFixedByteCount: Int
+  /// Whether raw tiles may be used from the mapping: only all together, since to touch one page may make any number of its
+  /// neighbours resident; and only where there is little else in the file.
+  let canBeInPlace: Bool
 
   static let alignment = 64
   static func aligned(_ byteCount: Int) -> Int { (byteCount + alignment - 1) / alignment * alignment }
@@ -62,53 +64,47 @@ struct WeightLayout: Sendable {
     var isLayer = graph.blobs.map { _ in false }
     for blob in order { isLayer[blob] = true }
     var offset = 0
+    var frames = 0
+    var compressedByteCount = 0
+    var largest = 0
     var fixed: [FixedBlob] = []
-    var mapped = FilePages()
-    var largestStored = 0
-    for (index, blob) in graph.blobs.enumerated() where !isLayer[index] {
-      // They are used in one piece: where one tile is compressed, all are brought together.
-      if blob.tiles.contains(where: { $0.encoding == .zstd }) || !WeightLayout.isContiguous(blob.tiles) {
-        fixed.append(FixedBlob(index: index, blob: blob, decodedOffset: offset))
-        offset += WeightLayout.aligned(blob.byteCount)
-        largestStored = max(largestStored, blob.tiles.map { $0.storedByteCount }.max() ?? 0)
-      } else {
-        fixed.append(FixedBlob(index: index, blob: blob, decodedOffset: -1))
-        for tile in blob.tiles { mapped.add(tile.fileOffset, tile.storedByteCount) }
+    for (index, blob) in graph.blobs.enumerated() {
+      for tile in blob.tiles where tile.encoding == .zstd {
+        frames = max(frames, tile.storedByteCount)
+        compressedByteCount += tile.storedByteCount
       }
+      if isLayer[index] { continue }
+      fixed.append(FixedBlob(index: index, blob: blob, residentOffset: offset))
+      offset += WeightLayout.aligned(blob.byteCount)
     }
-    decodedFixedByteCount = offset
-    mappedFixedByteCount = min(fileByteCount, mapped.residentByteCount)
+    fixedByteCount = offset
+    fixedBlobs = fixed
+    frameByteCount = frames
     var layers: [Layer] = []
     var tiles: [LayerTile] = []
-    var compressed: [Int] = []
-    var raw: [Int] = []
-    var largestDecoded = 0
     for blob in order {
       let first = tiles.count
       var blobOffset = 0
       for tile in graph.blobs[blob].tiles {
-        let isRaw = tile.encoding == .raw
-        if isRaw { raw.append(tiles.count) } else { compressed.append(tiles.count) }
-        tiles.append(
-          LayerTile(
-            blob: blob, layer: layers.count, tile: tile, blobOffset: blobOffset, decodedOffset: isRaw ? 0 : offset))
-        if !isRaw {
-          offset += WeightLayout.aligned(tile.decodedByteCount)
-          largestDecoded = max(largestDecoded, tile.decodedByteCount)
-          largestStored = max(largestStored, tile.storedByteCount)
-        }
+        tiles.append(LayerTile(blob: blob, layer: layers.count, tile: tile, blobOffset: blobOffset))
+        largest = max(largest, tile.decodedByteCount)
         blobOffset += tile.decodedByteCount
       }
       layers.append(Layer(blob: blob, tiles: first..<tiles.count))
     }
-    fixedBlobs = fixed
+    let compressed = tiles.indices.filter { !tiles[$0].isRaw }
+    keepOrder = compressed + tiles.indices.filter { tiles[$0].isRaw }
+    compressedTileCount = compressed.count
+    for (rank, index) in keepOrder.enumerated() {
+      tiles[index].rank = rank
+      tiles[index].residentOffset = offset
+      offset += WeightLayout.aligned(tiles[index].tile.decodedByteCount)
+    }
+    residentByteCount = offset
+    largestByteCount = largest
+    canBeInPlace = compressedByteCount <= file.byteCount / 16
     self.layers = layers
     self.tiles = tiles
-    compressedTiles = compressed
-    rawTiles = raw
-    decodedByteCount = offset
-    largestDecodedByteCount = largestDecoded
-    largestStoredByteCount = largestStored
   }
 
   /// Blobs that exactly one operator uses as its weights, in the order of use.
@@ -124,12 +120,5 @@ struct WeightLayout: Sendable {
     return order.filter { uses[$0] == 1 }
   }
 
-  private static func isContiguous(_ tiles: [Tile]) -> Bool {
-    zip(tiles, tiles.dropFirst()).allSatisfy { $0.fileOffset + $0.storedByteCount == $1.fileOffset }
-  }
-
-  /// Whether a tile is among the first `count` of `list`, which is `compressedTiles` or `rawTiles`.
-  func isKept(_ index: Int, in list: [Int], _ count: Int) -> Bool { count > 0 && index <= list[count - 1] }
-
-  var hasCompressedTiles: Bool { largestStoredByteCount > 0 }
+  var hasFrames: Bool { frameByteCount > 0 }
 }

@@ -3,93 +3,84 @@ import System
 
 /// What of a model's weights stays in memory between inferences, and how the rest passes through.
 ///
-/// A compressed tile is *resident* (decoded once, kept) or *streamed* (decoded into a ring for every inference, ahead of its
-/// use). A raw tile is *in place*: its pages stay mapped, or they pass through a window and are let go after use.
+/// A tile is *in place* (raw, used from the mapped file), *resident* (read or decoded once, kept) or *streamed* (read or
+/// decoded into a ring for every inference, ahead of its use).
 public struct WeightPlacement: Sendable, Equatable {
-  /// Tiles that are kept: the first of the layout's compressed tiles, and the first of its raw tiles.
-  var residentTileCount: Int
-  var inPlaceTileCount: Int
-  /// Bytes of the ring that streamed tiles are decoded into.
+  /// Whether all raw tiles are in place.
+  public var isInPlace: Bool
+  /// Tiles that are resident: the first in the layout's order of keeping.
+  public var residentTileCount: Int
+  /// Bytes of the ring; 0 where nothing is streamed.
   public var ringByteCount: Int
-  /// Resident bytes of the file that passing raw tiles may have at once.
-  public var windowByteCount: Int
   /// Threads that can decode at once.
-  public var decoderCount: Int
+  public var readerCount: Int
 }
 
 /// Bytes that a placement takes. Whole pages, as they are reserved.
 public struct WeightCosts: Sendable, Equatable {
   /// Held as long as the model is loaded, whatever the placement: constants.
   public var fixedByteCount = 0
-  /// Kept between inferences: decoded tiles, and pages of raw tiles.
+  /// Kept between inferences: resident tiles, and pages of the mapped file.
   public var residentByteCount = 0
   public var inPlaceByteCount = 0
-  /// Needed while an inference runs: the ring, the window, decoders and the compressed pages that they read.
+  /// Needed while an inference runs: the ring, decoders.
   public var ringByteCount = 0
-  public var windowByteCount = 0
-  public var decoderByteCount = 0
-  /// Weights that pass through for every inference, decoded, and bytes read from the file for them.
-  public var streamedByteCount = 0
-  public var passingByteCount = 0
+  public var readerByteCount = 0
+  /// Weights that pass through for every inference: decoded ones, raw ones, and bytes read from the file for both.
+  public var decodedByteCount = 0
+  public var copiedByteCount = 0
   public var readByteCount = 0
+  public var streamedTileCount = 0
 
   /// Bytes that stay between inferences and may be given up.
   public var cacheByteCount: Int { residentByteCount + inPlaceByteCount }
   /// Bytes that are needed only while an inference runs.
-  public var runningByteCount: Int { ringByteCount + windowByteCount + decoderByteCount }
+  public var runningByteCount: Int { ringByteCount + readerByteCount }
+  public var streamedByteCount: Int { decodedByteCount + copiedByteCount }
 }
 
 extension WeightLayout {
   /// The placement that keeps everything.
   var keepingAll: WeightPlacement {
     WeightPlacement(
-      residentTileCount: compressedTiles.count, inPlaceTileCount: rawTiles.count, ringByteCount: 0, windowByteCount: 0,
-      decoderCount: 1)
+      isInPlace: canBeInPlace, residentTileCount: canBeInPlace ? compressedTileCount : tiles.count, ringByteCount: 0,
+      readerCount: 1)
+  }
+
+  func isStreamed(_ item: LayerTile, _ placement: WeightPlacement) -> Bool {
+    item.rank >= placement.residentTileCount && !(placement.isInPlace && item.isRaw)
   }
 
   func costs(of placement: WeightPlacement) -> WeightCosts {
     var costs = WeightCosts()
-    costs.fixedByteCount = Mapping.roundedToPages(decodedFixedByteCount) + mappedFixedByteCount
+    costs.fixedByteCount = Mapping.roundedToPages(fixedByteCount)
     costs.residentByteCount = residentByteCount(placement.residentTileCount)
-    costs.inPlaceByteCount = inPlaceByteCount(placement.inPlaceTileCount)
-    for index in compressedTiles[placement.residentTileCount...] {
-      costs.streamedByteCount += tiles[index].tile.decodedByteCount
-      costs.readByteCount += tiles[index].tile.storedByteCount
+    costs.inPlaceByteCount = placement.isInPlace ? fileByteCount : 0
+    for index in keepOrder[placement.residentTileCount...] where isStreamed(tiles[index], placement) {
+      let tile = tiles[index].tile
+      costs.streamedTileCount += 1
+      costs.readByteCount += tile.storedByteCount
+      if tiles[index].isRaw {
+        costs.copiedByteCount += tile.decodedByteCount
+      } else {
+        costs.decodedByteCount += tile.decodedByteCount
+      }
     }
-    for index in rawTiles[placement.inPlaceTileCount...] {
-      costs.passingByteCount += tiles[index].tile.storedByteCount
-      costs.readByteCount += tiles[index].tile.storedByteCount
+    if costs.streamedTileCount > 0 { costs.ringByteCount = Mapping.roundedToPages(placement.ringByteCount) }
+    if costs.decodedByteCount > 0 {
+      costs.readerByteCount = placement.readerCount * TileReader.byteCount(frameByteCount: frameByteCount)
     }
-    costs.ringByteCount = costs.streamedByteCount > 0 ? Mapping.roundedToPages(placement.ringByteCount) : 0
-    costs.windowByteCount = costs.passingByteCount > 0 ? Mapping.roundedToPages(placement.windowByteCount) : 0
-    if costs.streamedByteCount > 0 { costs.decoderByteCount = placement.decoderCount * decodingByteCount }
     return costs
   }
 
-  /// What a thread takes to decode: its context, and the compressed pages that it reads from.
-  var decodingByteCount: Int {
-    hasCompressedTiles
-      ? Decoder.byteCount + Mapping.roundedToPages(largestStoredByteCount) + 2 * FilePages.windowByteCount : 0
-  }
-
-  /// Bytes of the first `count` compressed tiles once decoded.
-  func residentByteCount(_ count: Int) -> Int {
+  /// Bytes of the first `count` tiles that are kept.
+  private func residentByteCount(_ count: Int) -> Int {
     guard count > 0 else { return 0 }
-    let last = tiles[compressedTiles[count - 1]]
-    let end = last.decodedOffset + WeightLayout.aligned(last.tile.decodedByteCount) + WeightLayout.alignment
-    return Mapping.roundedToPages(end) - Mapping.roundedToPages(decodedFixedByteCount)
+    let last = tiles[keepOrder[count - 1]]
+    let end = last.residentOffset + WeightLayout.aligned(last.tile.decodedByteCount) + WeightLayout.alignment
+    return Mapping.roundedToPages(end) - Mapping.roundedToPages(fixedByteCount)
   }
 
-  /// Resident bytes of the first `count` raw tiles.
-  func inPlaceByteCount(_ count: Int) -> Int {
-    var pages = FilePages()
-    for index in rawTiles[..<count] { pages.add(tiles[index].tile.fileOffset, tiles[index].tile.storedByteCount) }
-    return min(fileByteCount - mappedFixedByteCount, pages.residentByteCount)
-  }
-
-  /// Resident bytes of one raw tile that passes: its own pages, and the windows around its ends.
-  func passingByteCount(_ byteCount: Int) -> Int {
-    let windows = (byteCount + FilePages.windowByteCount - 1) / FilePages.windowByteCount + 1
-    return min(fileByteCount, windows * FilePages.windowByteCount)
-  }
+  /// Bytes of the ring that a tile takes: kernels may read past its end.
+  static func ringByteCount(_ decodedByteCount: Int) -> Int { aligned(decodedByteCount + alignment) }
 }

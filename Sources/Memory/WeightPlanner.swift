@@ -23,26 +23,21 @@ public struct WeightPlanner: Sendable {
   /// What a run needs of the workspace besides activations.
   public func needs(of placement: WeightPlacement, activationByteCount: Int) -> Workspace.Needs {
     let costs = layout.costs(of: placement)
-    let decoders = costs.streamedByteCount > 0 ? placement.decoderCount : 0
     return Workspace.Needs(
       activationByteCount: activationByteCount, ringByteCount: costs.ringByteCount,
-      windowByteCount: costs.windowByteCount + decoders * (layout.decodingByteCount - Decoder.byteCount),
-      decoderCount: decoders)
+      readerCount: costs.decodedByteCount > 0 ? placement.readerCount : 0, frameByteCount: layout.frameByteCount)
   }
 
   /// Threads that load: for little work one, since each takes memory.
   public var loaderCount: Int { weightByteCount < 1 << 20 ? 1 : usage.threadCount }
 
-  /// What loading needs: each thread reads a tile, and decodes it if it is kept. Raw tiles that are kept stay where they are.
+  /// What loading needs: a decoder for each thread where there are compressed tiles, room for a tile where they are not kept.
   public func loadingNeeds(of placement: WeightPlacement, loaderCount: Int) -> Workspace.Needs {
-    var largest = layout.largestStoredByteCount
-    for index in layout.rawTiles[placement.inPlaceTileCount...] {
-      largest = max(largest, layout.tiles[index].tile.storedByteCount)
-    }
-    let window = largest > 0 ? min(layout.fileByteCount, loaderCount * layout.passingByteCount(largest)) : 0
+    let costs = layout.costs(of: placement)
     return Workspace.Needs(
-      activationByteCount: 0, ringByteCount: 0, windowByteCount: window,
-      decoderCount: layout.hasCompressedTiles ? loaderCount : 0)
+      activationByteCount: 0,
+      ringByteCount: costs.copiedByteCount > 0 ? loaderCount * WeightLayout.ringByteCount(layout.largestByteCount) : 0,
+      readerCount: layout.hasFrames ? loaderCount : 0, frameByteCount: layout.frameByteCount)
   }
 
   /// The fastest placement of which `byteCount`, bytes that it adds, is at most `available`; nil where there is none.
@@ -52,7 +47,7 @@ public struct WeightPlanner: Sendable {
     var best: (placement: WeightPlacement, nanoseconds: Double)?
     for passage in passages {
       guard let placement = fill(passage, available, byteCount) else { continue }
-      let nanoseconds = passingNanoseconds(placement)
+      let nanoseconds = streamingNanoseconds(placement)
       if best == nil || nanoseconds < best!.nanoseconds { best = (placement, nanoseconds) }
     }
     return best?.placement
@@ -65,51 +60,50 @@ public struct WeightPlanner: Sendable {
     return best
   }
 
-  /// Placements that keep as little as they can, with passages of several sizes; where a size is 0 all that would pass it is
-  /// kept.
+  /// Placements that keep as little as they can: everything in place, everything resident, or everything through rings of
+  /// several sizes.
   private var passages: [WeightPlacement] {
-    let threads = usage.threadCount
-    let rings = layout.compressedTiles.isEmpty ? [0] : [0, ringByteCountMin, max(ringByteCountMin, ringByteCountGood)]
-    var windows = [0]
-    if !layout.rawTiles.isEmpty {
-      let most = layout.rawTiles.reduce(0) { $0 + layout.tiles[$1].tile.storedByteCount } / 8
-      windows.append(windowByteCountMin)
-      var window = 2 * windowByteCountMin
-      while window < max(4 * windowByteCountMin, most) {
-        windows.append(window)
-        window *= 2
+    var all = layout.keepingAll
+    var passages = [all]
+    if all.isInPlace && layout.compressedTileCount > 0 {
+      // What little is compressed may pass while the rest is in place.
+      for ring in rings {
+        for readers in readerCounts {
+          passages.append(
+            WeightPlacement(isInPlace: true, residentTileCount: 0, ringByteCount: ring, readerCount: readers))
+        }
       }
     }
-    var passages: [WeightPlacement] = []
+    (all.isInPlace, all.residentTileCount) = (false, layout.tiles.count)
+    passages.append(all)
     for ring in rings {
-      for window in windows {
-        for decoders in ring > 0 && threads > 1 ? [1, threads] : [1] {
-          passages.append(
-            WeightPlacement(
-              residentTileCount: ring == 0 ? layout.compressedTiles.count : 0,
-              inPlaceTileCount: window == 0 ? layout.rawTiles.count : 0, ringByteCount: ring, windowByteCount: window,
-              decoderCount: decoders))
-        }
+      for readers in readerCounts {
+        passages.append(
+          WeightPlacement(isInPlace: false, residentTileCount: 0, ringByteCount: ring, readerCount: readers))
       }
     }
     return passages
   }
 
+  private var rings: [Int] {
+    if layout.tiles.isEmpty { return [] }
+    let good = (usage.threadCount + 2) * WeightLayout.ringByteCount(layout.largestByteCount)
+    let least = ringByteCountMin
+    return [least, max(2 * least, good / 2), max(2 * least, good), max(4 * least, 2 * good)]
+  }
+
+  private var readerCounts: [Int] { layout.hasFrames && usage.threadCount > 1 ? [1, usage.threadCount] : [1] }
+
   /// Keeps as many tiles as fit beside a passage, those first that cost most to bring again.
   private func fill(
     _ passage: WeightPlacement, _ available: Int, _ byteCount: (WeightPlacement) -> Int
   ) -> WeightPlacement? {
+    guard byteCount(passage) <= available else { return nil }
     var placement = passage
-    let (compressed, raw) = (layout.compressedTiles.count, layout.rawTiles.count)
-    guard byteCount(placement) <= available else { return nil }
-    placement.residentTileCount = WeightPlanner.most(from: placement.residentTileCount, to: compressed) {
+    let most = passage.isInPlace ? layout.compressedTileCount : layout.tiles.count
+    placement.residentTileCount = WeightPlanner.most(from: passage.residentTileCount, to: most) {
       var more = placement
       more.residentTileCount = $0
-      return byteCount(more) <= available
-    }
-    placement.inPlaceTileCount = WeightPlanner.most(from: placement.inPlaceTileCount, to: raw) {
-      var more = placement
-      more.inPlaceTileCount = $0
       return byteCount(more) <= available
     }
     return placement
@@ -130,62 +124,35 @@ public struct WeightPlanner: Sendable {
   // MARK: Sizes of passages
 
   /// Weights of a chain must be there together; else the largest tile must fit.
-  var ringByteCountMin: Int {
-    var bytes = 0
-    for (chain, tiles) in tilesByChain(layout.compressedTiles) {
-      let sizes = tiles.map { WeightLayout.aligned(layout.tiles[$0].tile.decodedByteCount + WeightLayout.alignment) }
-      bytes = max(bytes, chain < 0 ? sizes.max() ?? 0 : sizes.reduce(0, +))
+  private var ringByteCountMin: Int {
+    var most = 0
+    var together = 0
+    var chain = -1
+    for item in layout.tiles {
+      let size = WeightLayout.ringByteCount(item.tile.decodedByteCount)
+      let next = usage.chains[item.blob]
+      together = next >= 0 && next == chain ? together + size : size
+      chain = next
+      most = max(most, together)
     }
-    return bytes
-  }
-
-  private var ringByteCountGood: Int { max(3 * ringByteCountMin, (usage.threadCount + 2) * ringByteCountMin) }
-
-  var windowByteCountMin: Int {
-    var bytes = 0
-    for (chain, tiles) in tilesByChain(layout.rawTiles) {
-      let sizes = tiles.map { layout.passingByteCount(layout.tiles[$0].tile.storedByteCount) }
-      bytes = max(bytes, chain < 0 ? sizes.max() ?? 0 : sizes.reduce(0, +))
-    }
-    return bytes
-  }
-
-  private func tilesByChain(_ tiles: [Int]) -> [(chain: Int, tiles: [Int])] {
-    var groups: [(chain: Int, tiles: [Int])] = []
-    for index in tiles {
-      let chain = usage.chains[layout.tiles[index].blob]
-      if let last = groups.last, last.chain == chain {
-        groups[groups.count - 1].tiles.append(index)
-      } else {
-        groups.append((chain, [index]))
-      }
-    }
-    return groups
+    return most
   }
 
   // MARK: Prediction
 
-  /// Time that passing weights add to an inference; threads share it.
-  public func passingNanoseconds(_ placement: WeightPlacement) -> Double {
+  /// Time that streamed weights add to an inference; threads share it.
+  public func streamingNanoseconds(_ placement: WeightPlacement) -> Double {
     let costs = layout.costs(of: placement)
+    guard costs.streamedTileCount > 0 else { return 0 }
     let threads = Double(usage.threadCount)
-    let decoders = Double(min(usage.threadCount, max(1, placement.decoderCount)))
-    let streamedTiles = Double(layout.compressedTiles.count - placement.residentTileCount)
-    var nanoseconds = Double(costs.streamedByteCount) * rates.decodeNanosecondsPerByte / decoders
-    // Where only one tile fits, threads wait for each other at every tile.
-    if placement.ringByteCount < 2 * ringByteCountMin { nanoseconds *= (1 + decoders) / 2 }
-    nanoseconds += streamedTiles * rates.entryNanoseconds / threads
-    if costs.passingByteCount > 0 {
-      let entryBytes = max(
-        ModelLimits.tileByteCountTarget,
-        placement.windowByteCount / (usage.threadCount + 1) - FilePages.windowByteCount)
-      let entries = (Double(costs.passingByteCount) / Double(entryBytes)).rounded(.up)
-      nanoseconds += Double(costs.passingByteCount) * rates.passNanosecondsPerByte / threads
-      nanoseconds += entries * rates.entryNanoseconds
-      if placement.windowByteCount < (usage.threadCount + 1) * windowByteCountMin {
-        nanoseconds += entries * rates.entryNanoseconds
-      }
-    }
+    let readers = Double(min(usage.threadCount, placement.readerCount))
+    var nanoseconds =
+      Double(costs.decodedByteCount) * rates.decodeNanosecondsPerByte / readers
+      + Double(costs.copiedByteCount) * rates.readNanosecondsPerByte / threads
+      + Double(costs.streamedTileCount) * rates.entryNanoseconds / threads
+    // In a small ring threads wait for each other at every tile.
+    let room = Double(placement.ringByteCount) / Double(WeightLayout.ringByteCount(layout.largestByteCount))
+    if room < threads + 1 { nanoseconds *= 1 + (threads - 1) * max(0, 1 - room / (threads + 1)) }
     return nanoseconds
   }
 }

@@ -21,11 +21,10 @@ public final class WeightStore: @unchecked Sendable {
     }
   }
 
-  private let file: ModelFile
   private let layout: WeightLayout
   private let usage: Usage
-  /// Address space for all that is ever decoded; pages are there for what is kept.
-  private let decoded: Mapping
+  /// Address space for all that can be resident; pages are there for what is.
+  private let memory: Mapping
   private var fixed: MemoryBudget.Reservation
   private var resident: MemoryBudget.Reservation
   private var inPlace: MemoryBudget.Reservation
@@ -35,7 +34,7 @@ public final class WeightStore: @unchecked Sendable {
   public private(set) var placement: WeightPlacement
   public private(set) var costs: WeightCosts
 
-  /// Tiles of which `load` has checked and decoded its share, and the first error.
+  /// Blobs and tiles of which `load` has done its share, and the first error.
   private let loading = AtomicWords(count: 2)
   private let loadingErrors = Lock()
   private var loadingError: ModelFileError?
@@ -48,17 +47,15 @@ public final class WeightStore: @unchecked Sendable {
     costs = layout.costs(of: placement)
     fixed = try budget.reserve(costs.fixedByteCount, for: .weights)
     resident = try budget.reserve(costs.residentByteCount, for: .weights)
-    inPlace = try budget.reserve(costs.inPlaceByteCount, for: .weights)
-    let byteCount = layout.decodedByteCount + WeightLayout.alignment
-    do { decoded = try Mapping(zeroed: byteCount) } catch { throw .refusedByKernel(needed: byteCount) }
-    stream = WeightStream(mapped: file.bytes)
-    let stream = stream
+    inPlace = try budget.reserve(costs.inPlaceByteCount, for: .weights, kind: .mapped)
+    let byteCount = layout.residentByteCount + WeightLayout.alignment
+    do { memory = try Mapping(zeroed: byteCount) } catch { throw .refusedByKernel(needed: byteCount) }
     layers = file.graph.blobs.map { _ in nil }
+    file.dropGraph()
+    stream = WeightStream(file)
     for layer in layout.layers { layers[layer.blob] = LayerWeights(stream: stream) }
     self.usage = usage
     self.placement = placement
-    file.dropGraph()
-    self.file = file
     arrange()
   }
 
@@ -67,8 +64,8 @@ public final class WeightStore: @unchecked Sendable {
   private static let fixedWord = 0
   private static let tileWord = 1
 
-  /// Checks every tile and decodes what is kept. Every thread calls it with its own part, after the workspace has been
-  /// claimed for `loadingNeeds`; then one calls `finishLoading`.
+  /// Checks every tile and brings those that are kept. Threads call it together, each with its own part, after the workspace
+  /// has been claimed for `WeightPlanner.loadingNeeds`; then one calls `finishLoading`.
   public func load(part: Int, workspace: Workspace) {
     while true {
       let index = Int(loading.add(1, at: WeightStore.fixedWord)) - 1
@@ -78,11 +75,14 @@ public final class WeightStore: @unchecked Sendable {
     while true {
       let index = Int(loading.add(1, at: WeightStore.tileWord)) - 1
       guard index < layout.tiles.count else { break }
-      do throws(ModelFileError) { try loadTile(index, part, workspace) } catch { fail(error) }
+      do throws(ModelFileError) { try loadTile(layout.tiles[index], part, workspace) } catch { fail(error) }
     }
   }
 
-  public func finishLoading() throws(ModelFileError) { if let loadingError { throw loadingError } }
+  public func finishLoading() throws(ModelFileError) {
+    try stream.file.check()
+    if let loadingError { throw loadingError }
+  }
 
   private func fail(_ error: ModelFileError) {
     loadingErrors.withLock { if loadingError == nil { loadingError = error } }
@@ -91,36 +91,36 @@ public final class WeightStore: @unchecked Sendable {
   private func loadFixed(
     _ fixed: WeightLayout.FixedBlob, _ part: Int, _ workspace: Workspace
   ) throws(ModelFileError) {
-    var offset = fixed.decodedOffset
+    var offset = fixed.residentOffset
     for tile in fixed.blob.tiles {
-      try file.verify(tile, of: fixed.index)
-      if offset < 0 { continue }
-      try decode(tile, of: fixed.index, to: offset, part, workspace)
+      try read(tile, of: fixed.index, to: memory.base + offset, part, workspace)
       offset += tile.decodedByteCount
-      FilePages.release(tile.fileOffset, tile.storedByteCount, of: file.bytes)
     }
   }
 
-  private func loadTile(_ index: Int, _ part: Int, _ workspace: Workspace) throws(ModelFileError) {
-    let item = layout.tiles[index]
-    try file.verify(item.tile, of: item.blob)
-    if isKept(index) {
-      if item.isRaw { return }
-      try decode(item.tile, of: item.blob, to: item.decodedOffset, part, workspace)
+  private func loadTile(_ item: WeightLayout.LayerTile, _ part: Int, _ workspace: Workspace) throws(ModelFileError) {
+    if item.rank < placement.residentTileCount {
+      try read(item.tile, of: item.blob, to: memory.base + item.residentOffset, part, workspace)
+    } else if !item.isRaw {
+      try workspace.reader(of: part).read(item.tile, of: item.blob, in: stream.file, verifies: true, into: nil)
+    } else if placement.isInPlace {
+      try stream.file.verify(stream.file.mappedBytes(of: item.tile), item.tile, of: item.blob)
+    } else {
+      // A slot of the ring for each thread.
+      let slot = workspace.ringBase! + part * WeightLayout.ringByteCount(layout.largestByteCount)
+      try read(item.tile, of: item.blob, to: slot, part, workspace)
     }
-    FilePages.release(item.tile.fileOffset, item.tile.storedByteCount, of: file.bytes)
   }
 
-  private func decode(
-    _ tile: Tile, of blob: Int, to offset: Int, _ part: Int, _ workspace: Workspace
+  /// Reads a tile, checks it, and decodes it where it is compressed.
+  private func read(
+    _ tile: Tile, of blob: Int, to place: UnsafeMutableRawPointer, _ part: Int, _ workspace: Workspace
   ) throws(ModelFileError) {
-    let output = UnsafeMutableRawBufferPointer(start: decoded.base + offset, count: tile.decodedByteCount)
-    let stored = file.storedBytes(of: tile)
-    if tile.encoding == .raw {
-      output.copyMemory(from: stored)
-    } else if !workspace.decoder(of: part).decode(stored, into: output) {
-      throw .undecodable(part: "a tile of blob \(blob) at byte \(tile.fileOffset)")
+    guard tile.encoding == .raw else {
+      return try workspace.reader(of: part).read(tile, of: blob, in: stream.file, verifies: true, into: place)
     }
+    try stream.file.read(tile, into: place)
+    try stream.file.verify(UnsafeRawBufferPointer(start: place, count: tile.storedByteCount), tile, of: blob)
   }
 
   // MARK: Changing what is kept
@@ -142,27 +142,16 @@ public final class WeightStore: @unchecked Sendable {
     placement = new
     costs = newCosts
     if new.residentTileCount < old.residentTileCount {
-      let start = Mapping.roundedToPages(layout.decodedFixedByteCount) + newCosts.residentByteCount
-      if start < decoded.byteCount { decoded.releasePages(offset: start, byteCount: decoded.byteCount - start) }
+      let start = Mapping.roundedToPages(layout.fixedByteCount) + newCosts.residentByteCount
+      if start < memory.byteCount { memory.releasePages(offset: start, byteCount: memory.byteCount - start) }
     }
-    if new.inPlaceTileCount < old.inPlaceTileCount {
-      for index in layout.rawTiles[new.inPlaceTileCount..<old.inPlaceTileCount] {
-        let tile = layout.tiles[index].tile
-        FilePages.release(tile.fileOffset, tile.storedByteCount, of: file.bytes)
-      }
-    }
+    if old.isInPlace && !new.isInPlace { stream.file.releasePages() }
     if new.residentTileCount > old.residentTileCount {
-      for index in layout.compressedTiles[old.residentTileCount..<new.residentTileCount] {
-        do throws(ModelFileError) { try loadTile(index, 0, workspace) } catch { throw .file(error) }
+      for index in layout.keepOrder[old.residentTileCount..<new.residentTileCount] {
+        do throws(ModelFileError) { try loadTile(layout.tiles[index], 0, workspace) } catch { throw .file(error) }
       }
     }
     arrange()
-  }
-
-  private func isKept(_ index: Int) -> Bool {
-    layout.tiles[index].isRaw
-      ? layout.isKept(index, in: layout.rawTiles, placement.inPlaceTileCount)
-      : layout.isKept(index, in: layout.compressedTiles, placement.residentTileCount)
   }
 
   /// Makes the pieces and the stream anew.
@@ -171,13 +160,13 @@ public final class WeightStore: @unchecked Sendable {
     for (number, layer) in layout.layers.enumerated() {
       let weights = layers[layer.blob]!
       arrangement.begin(layer: number)
-      for index in layer.tiles {
-        let item = layout.tiles[index]
-        if isKept(index) {
-          let kept = UnsafeRawPointer(decoded.base + item.decodedOffset)
-          arrangement.addKept(item, at: item.isRaw ? file.bytes.baseAddress! + item.tile.fileOffset : kept)
+      for item in layout.tiles[layer.tiles] {
+        if layout.isStreamed(item, placement) {
+          arrangement.addStreamed(item)
+        } else if item.rank < placement.residentTileCount {
+          arrangement.addKept(item, at: UnsafeRawPointer(memory.base + item.residentOffset))
         } else {
-          arrangement.addPassing(item)
+          arrangement.addKept(item, at: stream.file.mappedBytes(of: item.tile).baseAddress!)
         }
       }
       (weights.pieces, weights.isClaimed) = arrangement.finishLayer()
@@ -208,20 +197,16 @@ public final class WeightStore: @unchecked Sendable {
   /// The bytes of a blob that is always in memory. Precondition: it is no layer's alone.
   public func fixedBytes(of blob: Int) -> UnsafeRawBufferPointer {
     let fixed = layout.fixedBlobs.first { $0.index == blob }!
-    let base =
-      fixed.decodedOffset >= 0
-      ? UnsafeRawPointer(decoded.base + fixed.decodedOffset)
-      : file.bytes.baseAddress! + (fixed.blob.tiles.first?.fileOffset ?? 0)
-    return UnsafeRawBufferPointer(start: base, count: fixed.blob.byteCount)
+    return UnsafeRawBufferPointer(start: memory.base + fixed.residentOffset, count: fixed.blob.byteCount)
   }
 
-  /// Whether a tile could not be decoded in the last run: its answers are worth nothing.
-  public var hasFailed: Bool { stream.hasFailed }
+  /// Errors: weights of the last run could not be read, or the file has changed since it was opened: answers are worth nothing.
+  public func check() throws(ModelFileError) { try stream.check() }
 
-  /// What threads do instead of waiting: decodes a tile that will be needed. Returns whether it did.
+  /// What threads do instead of waiting: reads a tile that will be needed. Returns whether it did.
   public func help(part: Int) -> Bool { stream.help(part: part) }
 
-  /// Whether there is anything to decode for a run.
+  /// Whether there is anything to read for a run.
   public var isStreaming: Bool { !stream.isEmpty }
   public var isExhausted: Bool { stream.isExhausted }
 }

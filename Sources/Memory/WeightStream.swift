@@ -2,25 +2,21 @@ import CSystem
 import ModelFile
 import System
 
-/// The weights that pass through memory for every inference: raw tiles whose pages are let go after use, and compressed
-/// tiles that threads decode into a ring ahead of their use, whenever they would otherwise wait.
+/// The weights that pass through memory for every inference: threads read or decode tiles into a ring ahead of their use,
+/// whenever they would otherwise wait.
 ///
+/// Tiles are read with `read` and not from a mapping: that keeps what is resident exact, and the kernel reads ahead.
 /// Entries are used in order. An entry may be opened once an earlier one, `waitsFor`, and all before it are finished: then
-/// its place in the ring or the window is free.
+/// its place in the ring is free.
 final class WeightStream: @unchecked Sendable {
   struct Entry {
-    enum Source {
-      /// Bytes of the file that are used in place.
-      case pages(offset: Int, byteCount: Int)
-      /// A frame in the file, and where in the ring it is decoded to.
-      case frame(offset: Int, byteCount: Int, decodedByteCount: Int, ringOffset: Int)
-    }
-
-    let source: Source
+    let tile: Tile
+    let blob: Int
+    let ringOffset: Int
     /// −1 where it may be opened at once.
     let waitsFor: Int
     /// Threads that finish it.
-    let userCount: UInt32
+    var userCount: UInt32
   }
 
   private enum State {
@@ -32,8 +28,7 @@ final class WeightStream: @unchecked Sendable {
   /// Turns of waiting before a thread parks: decoding a tile takes some 80 µs.
   private static let spinCount = 4000
 
-  /// The whole file.
-  private let mapped: UnsafeRawBufferPointer
+  let file: ModelFile
   private var entries: [Entry] = []
   private var states = AtomicWords(count: 0)
   private var finished = AtomicWords(count: 0)
@@ -44,13 +39,14 @@ final class WeightStream: @unchecked Sendable {
   /// Counts what waiting threads may wait for.
   private let progress = Futex()
   private let sleepers = Futex()
-  /// Set by the first frame that could not be decoded.
-  private let failure = Futex()
+  /// Whether there is an error, and the first one.
+  private let hasFailed = Futex()
+  private let failureLock = Lock()
+  private var failure: ModelFileError?
   private var ringBase: UnsafeMutableRawPointer?
   private var workspace: Workspace?
 
-  /// `mapped` must outlive this object.
-  init(mapped: UnsafeRawBufferPointer) { self.mapped = mapped }
+  init(_ file: consuming ModelFile) { self.file = file }
 
   /// Takes over the entries; between runs.
   func setEntries(_ entries: [Entry]) {
@@ -60,8 +56,11 @@ final class WeightStream: @unchecked Sendable {
   }
 
   var isEmpty: Bool { entries.isEmpty }
-  /// Whether a tile of the last run could not be decoded; its answers are worth nothing.
-  var hasFailed: Bool { failure.load() != 0 }
+  /// Errors: a tile of the last run could not be read or decoded, or the file has changed; answers are worth nothing.
+  func check() throws(ModelFileError) {
+    try file.check()
+    if let failure = failureLock.withLock({ failure }) { throw failure }
+  }
 
   /// Before every run, while no thread is at work.
   func prepare(_ workspace: Workspace) {
@@ -74,7 +73,10 @@ final class WeightStream: @unchecked Sendable {
     }
     finishedCount.store(0)
     cursor.store(0)
-    failure.store(0)
+    if hasFailed.load() != 0 {
+      hasFailed.store(0)
+      failure = nil
+    }
   }
 
   /// Waits until an entry is there; opens it where nobody else does.
@@ -97,12 +99,9 @@ final class WeightStream: @unchecked Sendable {
     }
   }
 
-  /// One user is done with an entry; the last one gives its place back.
+  /// One user is done with an entry; the last one frees its place.
   func finish(_ index: Int) {
     guard finished.add(1, at: index) == entries[index].userCount else { return }
-    if case .pages(let offset, let byteCount) = entries[index].source {
-      FilePages.release(offset, byteCount, of: mapped)
-    }
     advance()
   }
 
@@ -120,7 +119,7 @@ final class WeightStream: @unchecked Sendable {
     if sleepers.load() > 0 { progress.wakeAll() }
   }
 
-  /// Decodes the next tile that has a place, if there is one; returns whether it did.
+  /// Reads or decodes the next tile that has a place, if there is one; returns whether it did.
   func help(part: Int) -> Bool {
     while true {
       let index = cursor.load()
@@ -133,7 +132,7 @@ final class WeightStream: @unchecked Sendable {
     }
   }
 
-  /// Whether there is nothing left to decode in this run.
+  /// Whether there is nothing left to open in this run.
   var isExhausted: Bool { Int(cursor.load()) >= entries.count }
 
   private func tryOpen(_ index: Int, part: Int) -> Bool {
@@ -141,21 +140,22 @@ final class WeightStream: @unchecked Sendable {
     guard Int(finishedCount.load()) > entry.waitsFor,
       states.compareExchange(at: index, expected: State.absent, desired: State.opening)
     else { return false }
-    if case .frame(let offset, let byteCount, let decodedByteCount, let ringOffset) = entry.source {
-      let frame = UnsafeRawBufferPointer(rebasing: mapped[offset..<offset + byteCount])
-      let output = UnsafeMutableRawBufferPointer(start: ringBase! + ringOffset, count: decodedByteCount)
-      if !workspace!.decoder(of: part).decode(frame, into: output) { failure.store(1) }
-      FilePages.release(offset, byteCount, of: mapped)
+    do throws(ModelFileError) {
+      let place = ringBase! + entry.ringOffset
+      if entry.tile.encoding == .raw {
+        try file.read(entry.tile, into: place)
+      } else {
+        let reader = workspace!.reader(of: part)
+        try reader.read(entry.tile, of: entry.blob, in: file, verifies: false, into: place)
+      }
+    } catch {
+      failureLock.withLock { if failure == nil { failure = error } }
+      hasFailed.store(1)
     }
     states.store(State.open, at: index)
     announce()
     return true
   }
 
-  private func address(_ index: Int) -> UnsafeRawPointer {
-    switch entries[index].source {
-    case .pages(let offset, _): mapped.baseAddress! + offset
-    case .frame(_, _, _, let offset): UnsafeRawPointer(ringBase! + offset)
-    }
-  }
+  private func address(_ index: Int) -> UnsafeRawPointer { UnsafeRawPointer(ringBase! + entries[index].ringOffset) }
 }

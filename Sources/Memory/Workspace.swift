@@ -1,6 +1,6 @@
 import System
 
-/// Memory that sessions need only while they run: activations, the ring of streamed weights, decoders. All sessions that
+/// Memory that sessions need only while they run: activations, the ring that weights pass through, decoders. All sessions that
 /// one thread runs one after the other share one workspace, as large as the largest of them needs.
 ///
 /// `claim`, `trim` and runs are for that one thread; a claim may be dropped on any thread.
@@ -9,32 +9,35 @@ public final class Workspace: @unchecked Sendable {
   public struct Needs: Sendable, Equatable {
     public var activationByteCount: Int
     public var ringByteCount: Int
-    /// Pages of the file that pass, and those that decoders read.
-    public var windowByteCount: Int
-    public var decoderCount: Int
+    /// Threads that decode at once, and the longest frame they decode.
+    public var readerCount: Int
+    public var frameByteCount: Int
 
-    public init(activationByteCount: Int, ringByteCount: Int, windowByteCount: Int, decoderCount: Int) {
+    public init(activationByteCount: Int, ringByteCount: Int, readerCount: Int, frameByteCount: Int) {
       self.activationByteCount = activationByteCount
       self.ringByteCount = ringByteCount
-      self.windowByteCount = windowByteCount
-      self.decoderCount = decoderCount
+      self.readerCount = readerCount
+      self.frameByteCount = frameByteCount
     }
 
-    static let none = Needs(activationByteCount: 0, ringByteCount: 0, windowByteCount: 0, decoderCount: 0)
+    static let none = Needs(activationByteCount: 0, ringByteCount: 0, readerCount: 0, frameByteCount: 0)
 
     /// The greater of each.
     func union(_ other: Needs) -> Needs {
       Needs(
         activationByteCount: max(activationByteCount, other.activationByteCount),
         ringByteCount: max(ringByteCount, other.ringByteCount),
-        windowByteCount: max(windowByteCount, other.windowByteCount),
-        decoderCount: max(decoderCount, other.decoderCount))
+        readerCount: max(readerCount, other.readerCount), frameByteCount: max(frameByteCount, other.frameByteCount))
+    }
+
+    fileprivate var readersByteCount: Int {
+      readerCount == 0 ? 0 : readerCount * TileReader.byteCount(frameByteCount: frameByteCount)
     }
 
     /// Whole pages.
     public var byteCount: Int {
       Mapping.roundedToPages(activationByteCount) + Mapping.roundedToPages(ringByteCount)
-        + Mapping.roundedToPages(windowByteCount) + decoderCount * Decoder.byteCount
+        + readersByteCount
     }
   }
 
@@ -57,16 +60,15 @@ public final class Workspace: @unchecked Sendable {
   private var claims: [Needs] = []
   private let activations: ResizableArena
   private let ring: ResizableArena
-  private var window: MemoryBudget.Reservation
-  private var decoders: [Decoder] = []
-  private var decoderMemory: MemoryBudget.Reservation
+  private var readers: [TileReader] = []
+  private var frameByteCount = 0
+  private var readerMemory: MemoryBudget.Reservation
 
   public init(budget: MemoryBudget) throws(MemoryError) {
     self.budget = budget
     activations = try ResizableArena(for: .activations, budget: budget)
     ring = try ResizableArena(for: .weights, budget: budget)
-    window = try budget.reserve(0, for: .weights)
-    decoderMemory = try budget.reserve(0, for: .decoder)
+    readerMemory = try budget.reserve(0, for: .decoder)
   }
 
   /// Bytes that claiming would add.
@@ -95,17 +97,19 @@ public final class Workspace: @unchecked Sendable {
 
   private var held: Needs {
     Needs(
-      activationByteCount: activations.byteCount, ringByteCount: ring.byteCount, windowByteCount: window.byteCount,
-      decoderCount: decoders.count)
+      activationByteCount: activations.byteCount, ringByteCount: ring.byteCount, readerCount: readers.count,
+      frameByteCount: frameByteCount)
   }
 
   private func resize(to needs: Needs) throws(MemoryError) {
     try activations.resize(to: needs.activationByteCount)
     try ring.resize(to: needs.ringByteCount)
-    try window.resize(to: needs.windowByteCount)
-    if decoders.count > needs.decoderCount { decoders.removeLast(decoders.count - needs.decoderCount) }
-    try decoderMemory.resize(to: needs.decoderCount * Decoder.byteCount)
-    while decoders.count < needs.decoderCount { decoders.append(try Decoder()) }
+    guard needs.readerCount != readers.count || needs.frameByteCount != frameByteCount else { return }
+    // Old ones go first: they are not to be there together.
+    readers = []
+    frameByteCount = needs.readerCount > 0 ? needs.frameByteCount : 0
+    try readerMemory.resize(to: needs.readersByteCount)
+    while readers.count < needs.readerCount { readers.append(try TileReader(frameByteCount: frameByteCount)) }
   }
 
   // MARK: While a session runs
@@ -114,6 +118,6 @@ public final class Workspace: @unchecked Sendable {
   /// Nil where no claim asked for a ring.
   var ringBase: UnsafeMutableRawPointer? { ring.base }
 
-  /// Calls of different parts may share a decoder. Precondition: a claim asked for one.
-  func decoder(of part: Int) -> Decoder { decoders[part % decoders.count] }
+  /// Calls of different parts may share a reader. Precondition: a claim asked for one.
+  func reader(of part: Int) -> TileReader { readers[part % readers.count] }
 }

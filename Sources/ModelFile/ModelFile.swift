@@ -6,14 +6,11 @@ import System
 /// their checksum by `verify` before they are first used.
 public struct ModelFile: ~Copyable, Sendable {
   public private(set) var graph: Graph
-  public let path: String
-  /// Bytes of the file.
-  public let byteCount: Int
   /// Bytes of memory that the graph takes with a plan and steps made of it.
   public let graphByteCount: Int
   /// Bytes of it that go with the graph: what tables are made of once, when the model is loaded.
   public let droppedByteCount: Int
-  private let mapping: Mapping
+  private let file: MappedFile
 
   /// Opens the file at `path`.
   public static func open(_ path: String) throws(ModelFileError) -> ModelFile {
@@ -30,42 +27,58 @@ public struct ModelFile: ~Copyable, Sendable {
 
   /// Makes the graph. Precondition: the metadata has been decoded.
   public init(_ opening: consuming ModelFileOpening) throws(ModelFileError) {
-    let graph = try Graph(decoding: opening.metadata)
-    try graph.validate(fileByteCount: opening.byteCount)
-    opening.mapping.releasePages(offset: 0, byteCount: opening.mapping.byteCount)
+    let graph: Graph
+    do throws(ModelFileError) {
+      graph = try Graph(decoding: opening.metadata)
+      try graph.validate(fileByteCount: opening.file.byteCount)
+    } catch {
+      throw opening.file.cause(of: error)
+    }
     self.graph = graph
-    byteCount = opening.byteCount
-    path = opening.path
     graphByteCount = opening.graphByteCount
     droppedByteCount = opening.droppedByteCount
-    mapping = opening.mapping
+    file = opening.file
   }
+
+  public var path: String { file.path }
+  /// Bytes of the file.
+  public var byteCount: Int { file.byteCount }
 
   /// Empties the graph, which is no longer needed once a model is loaded.
   public mutating func dropGraph() {
     graph = Graph(name: graph.name, tensors: [], operators: [], inputs: [], outputs: [], blobs: [])
   }
 
-  /// The whole file. It lives as long as this value.
-  public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: mapping.bytes[..<byteCount]) }
+  /// The stored bytes of a tile of this file's graph, mapped. They live as long as this value.
+  ///
+  /// To touch one of them may make any number of the file's pages resident: the kernel maps as much as its cache has in one
+  /// piece. What is to be kept in bounds is read with `read`.
+  public func mappedBytes(of tile: Tile) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(rebasing: file.bytes[tile.fileOffset..<tile.fileOffset + tile.storedByteCount])
+  }
 
-  /// The stored bytes of a tile of this file's graph. They live as long as this value.
-  public func storedBytes(of tile: Tile) -> UnsafeRawBufferPointer {
-    UnsafeRawBufferPointer(rebasing: mapping.bytes[tile.fileOffset..<tile.fileOffset + tile.storedByteCount])
+  /// Reads the stored bytes of a tile; `buffer` has room for them. Makes no page of the file resident.
+  public func read(_ tile: Tile, into buffer: UnsafeMutableRawPointer) throws(ModelFileError) {
+    let bytes = UnsafeMutableRawBufferPointer(start: buffer, count: tile.storedByteCount)
+    do { try file.read(into: bytes, at: tile.fileOffset) } catch { throw file.cause(of: .system(error)) }
   }
 
   /// Checks a tile's stored bytes against its checksum.
-  public func verify(_ tile: Tile, of blob: Int) throws(ModelFileError) {
-    guard xxh64(storedBytes(of: tile)) == tile.checksum else {
-      throw .damaged(part: "a tile of blob \(blob) at byte \(tile.fileOffset)")
+  public func verify(_ stored: UnsafeRawBufferPointer, _ tile: Tile, of blob: Int) throws(ModelFileError) {
+    guard xxh64(stored) == tile.checksum else {
+      throw file.cause(of: .damaged(part: "a tile of blob \(blob) at byte \(tile.fileOffset)"))
     }
   }
 
-  /// Lets the kernel take back every resident page of the file.
-  public func releasePages() { mapping.releasePages(offset: 0, byteCount: mapping.byteCount) }
+  /// Whether every byte read so far was the file as it was opened: asked after whatever was computed from it, which is worth
+  /// nothing where this throws. Takes less than a microsecond.
+  ///
+  /// - Throws: `changed` where somebody has written to the file or cut it off; `unreadable` where reading it failed.
+  public func check() throws(ModelFileError) { try file.check() }
 
-  /// Asks the kernel to read a tile ahead.
-  public func willNeedPages(of tile: Tile) {
-    mapping.willNeedPages(offset: tile.fileOffset, byteCount: tile.storedByteCount)
-  }
+  /// Why something is wrong with the file's bytes: what `check` says, or else `error`.
+  public func cause(of error: ModelFileError) -> ModelFileError { file.cause(of: error) }
+
+  /// Lets the kernel take back every resident page of the file.
+  public func releasePages() { file.releasePages() }
 }

@@ -14,6 +14,10 @@ public enum ModelFileError: Error, Sendable {
   case invalid(String)
   /// zstd refused a frame.
   case undecodable(part: String)
+  /// The file was written to or cut off while it was open: bytes it had, and has now.
+  case changed(from: Int, to: Int)
+  /// Pages of the mapped file could not be read.
+  case unreadable
   /// Something is larger than this build accepts.
   case tooLarge(part: String, count: Int, limit: Int)
 
@@ -29,6 +33,12 @@ public enum ModelFileError: Error, Sendable {
     case .damaged(let part): "the checksum of \(part) does not match: the file is damaged; copy or import it again"
     case .invalid(let text): "invalid model: \(text)"
     case .undecodable(let part): "\(part) cannot be decompressed: the file is damaged; copy or import it again"
+    case .changed(let old, let new):
+      "the file was changed while it was in use (\(old) bytes then, \(new) now): put a model in its place by renaming a new "
+        + "file over it, then load it again"
+    case .unreadable:
+      "reading the file failed while it was in use: check the disk, put a good copy in its place by renaming, then load it "
+        + "again"
     case .tooLarge(let part, let count, let limit): "\(part) is too large: \(count), this build accepts \(limit)"
     }
   }

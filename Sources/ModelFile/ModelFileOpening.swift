@@ -3,11 +3,9 @@ import System
 /// A model file on its way to being open, in steps that each say before what memory they take: the header is read by `init`,
 /// the metadata is checked and decoded by `decodeMetadata`, the graph is made by `ModelFile.init`.
 public struct ModelFileOpening: ~Copyable {
-  let path: String
-  let byteCount: Int
-  let mapping: Mapping
+  let file: MappedFile
   private let header: ModelFormat.Header
-  /// Holds `metadata` where it is compressed in the file.
+  /// Holds `metadata`.
   private var buffer: Mapping?
   /// The decoded metadata.
   private(set) var metadata = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -16,27 +14,43 @@ public struct ModelFileOpening: ~Copyable {
   /// Bytes of it that are only needed while the model is loaded.
   private(set) var droppedByteCount = 0
 
-  private init(path: String, byteCount: Int, mapping: consuming Mapping, header: ModelFormat.Header) {
-    self.path = path
-    self.byteCount = byteCount
-    self.mapping = mapping
+  private init(file: consuming MappedFile, header: ModelFormat.Header) {
+    self.file = file
     self.header = header
   }
 
   public init(_ file: borrowing File) throws(ModelFileError) {
-    let byteCount: Int
-    do { byteCount = try file.status().byteCount } catch { throw .system(error) }
-    let mapping = try ModelFileOpening.map(file, byteCount)
-    let header = try ModelFormat.Header(decoding: UnsafeRawBufferPointer(rebasing: mapping.bytes.prefix(byteCount)))
-    self.init(path: file.path, byteCount: byteCount, mapping: mapping, header: header)
+    let mapped = try ModelFileOpening.map(file)
+    let header: ModelFormat.Header
+    do { header = try ModelFileOpening.header(mapped) } catch { throw mapped.cause(of: error) }
+    self.init(file: mapped, header: header)
   }
 
-  /// An empty file cannot be mapped; it is no model either.
-  private static func map(_ file: borrowing File, _ byteCount: Int) throws(ModelFileError) -> Mapping {
-    do { return try Mapping(reading: file, byteCount: max(byteCount, 1)) } catch { throw .system(error) }
+  private static func header(_ file: borrowing MappedFile) throws(ModelFileError) -> ModelFormat.Header {
+    let count = min(file.byteCount, ModelFormat.headerValueByteCount)
+    let fileByteCount = file.byteCount
+    var bytes = [UInt8](repeating: 0, count: count)
+    try read(&bytes, file)
+    return try bytes.withUnsafeBytesTyped { (bytes) throws(ModelFileError) in
+      try ModelFormat.Header(decoding: bytes, fileByteCount: fileByteCount)
+    }
   }
 
-  /// Bytes of memory that the metadata takes while it is decoded: the file's pages, the decoder, the buffer.
+  private static func read(_ bytes: inout [UInt8], _ file: borrowing MappedFile) throws(ModelFileError) {
+    do throws(SystemError) {
+      try bytes.withUnsafeMutableBufferPointer { (buffer) throws(SystemError) in
+        try file.read(into: UnsafeMutableRawBufferPointer(buffer), at: 0)
+      }
+    } catch {
+      throw .system(error)
+    }
+  }
+
+  private static func map(_ file: borrowing File) throws(ModelFileError) -> MappedFile {
+    do { return try MappedFile(file) } catch { throw .system(error) }
+  }
+
+  /// Bytes of memory that the metadata takes while it is decoded: as stored, the decoder, as decoded.
   public var decodingByteCount: Int {
     let pages = Mapping.roundedToPages(header.metadataStoredByteCount)
     return header.metadataEncoding == .raw
@@ -45,16 +59,35 @@ public struct ModelFileOpening: ~Copyable {
 
   /// Checks the metadata, decodes it, and counts what its graph takes.
   public mutating func decodeMetadata() throws(ModelFileError) {
-    let stored = UnsafeRawBufferPointer(
-      rebasing: mapping.bytes[header.metadataOffset..<header.metadataOffset + header.metadataStoredByteCount])
-    guard xxh64(stored) == header.metadataChecksum else { throw .damaged(part: "the metadata") }
+    do { try readMetadata() } catch { throw file.cause(of: error) }
+  }
+
+  private mutating func readMetadata() throws(ModelFileError) {
+    let stored = try readStored()
+    let bytes = UnsafeRawBufferPointer(start: stored.base, count: header.metadataStoredByteCount)
+    guard xxh64(bytes) == header.metadataChecksum else { throw .damaged(part: "the metadata") }
     switch header.metadataEncoding {
-    case .raw: metadata = stored
-    case .zstd: try decompress(stored)
+    case .raw:
+      metadata = bytes
+      buffer = consume stored
+    case .zstd:
+      try decompress(bytes)
+      _ = consume stored
     }
     let footprint = try GraphFootprint(of: metadata)
     graphByteCount = Mapping.roundedToPages(footprint.byteCount)
     droppedByteCount = footprint.channelByteCount / Mapping.pageByteCount * Mapping.pageByteCount
+  }
+
+  private func readStored() throws(ModelFileError) -> Mapping {
+    let count = header.metadataStoredByteCount
+    do throws(SystemError) {
+      let stored = try Mapping(zeroed: count)
+      try file.read(into: UnsafeMutableRawBufferPointer(start: stored.base, count: count), at: header.metadataOffset)
+      return stored
+    } catch {
+      throw .system(error)
+    }
   }
 
   private mutating func decompress(_ frame: UnsafeRawBufferPointer) throws(ModelFileError) {

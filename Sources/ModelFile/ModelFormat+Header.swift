@@ -14,12 +14,12 @@ extension ModelFormat.Header {
     return writer.bytes
   }
 
-  /// Reads and checks a header against the file that holds it.
-  init(decoding file: UnsafeRawBufferPointer) throws(ModelFileError) {
+  /// Reads and checks a header: the first bytes of a file, all values or as many as it has.
+  init(decoding file: UnsafeRawBufferPointer, fileByteCount actualByteCount: Int) throws(ModelFileError) {
     let byteCount = ModelFormat.headerValueByteCount
     guard file.prefix(ModelFormat.magic.count).elementsEqual(ModelFormat.magic) else { throw .notAModel }
-    guard file.count >= ModelFormat.headerByteCount else {
-      throw .wrongSize(expected: ModelFormat.headerByteCount, actual: file.count)
+    guard actualByteCount >= ModelFormat.headerByteCount else {
+      throw .wrongSize(expected: ModelFormat.headerByteCount, actual: actualByteCount)
     }
     var reader = ByteReader(UnsafeRawBufferPointer(rebasing: file[ModelFormat.magic.count..<byteCount]))
     let version = try reader.read(UInt32.self, "the version")
@@ -32,7 +32,9 @@ extension ModelFormat.Header {
     else { throw .invalid("the metadata has an unknown encoding") }
     metadataEncoding = encoding
     fileByteCount = try reader.readCount("the file's size", limit: Int.max)
-    guard fileByteCount == file.count else { throw .wrongSize(expected: fileByteCount, actual: file.count) }
+    guard fileByteCount == actualByteCount else {
+      throw .wrongSize(expected: fileByteCount, actual: actualByteCount)
+    }
     metadataOffset = try reader.readCount("the metadata's offset", limit: fileByteCount)
     metadataStoredByteCount = try reader.readCount("the metadata's stored size", limit: fileByteCount - metadataOffset)
     metadataByteCount = try reader.readCount("the metadata's size", limit: ModelLimits.metadataByteCountMax)

@@ -29,7 +29,8 @@ struct CostModel {
       return pixels * Double(convolution.panelCount * convolution.panelByteCount) * rates.multiplyAddNanoseconds
         + output * rates.byteNanoseconds
     case .depthwiseConvolution:
-      return Double(step.operation.multiplyAdds) * rates.depthwiseMultiplyAddNanoseconds + output * rates.byteNanoseconds
+      return Double(step.operation.multiplyAdds) * rates.depthwiseMultiplyAddNanoseconds + output
+        * rates.byteNanoseconds
     case .softmax: return output * 20
     case .resize: return output * 1.5
     case .mean, .pool, .argExtreme:

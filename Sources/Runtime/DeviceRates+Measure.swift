@@ -20,8 +20,8 @@ extension DeviceRates {
     rates.depthwiseMultiplyAddNanoseconds = bench.depthwiseNanoseconds()
     rates.byteNanoseconds = bench.byteNanoseconds()
     if let decode = bench.decodeNanoseconds() { rates.decodeNanosecondsPerByte = decode }
-    if let (byte, entry) = bench.passNanoseconds() {
-      (rates.passNanosecondsPerByte, rates.entryNanoseconds) = (byte, entry)
+    if let (byte, entry) = bench.readNanoseconds() {
+      (rates.readNanosecondsPerByte, rates.entryNanoseconds) = (byte, entry)
     }
     return rates
   }
@@ -35,7 +35,7 @@ private struct RateBench: ~Copyable {
 
   private static let pixels = 196
   private static let channels = 128
-  private static let fileByteCount = 1 << 20
+  private static let fileByteCount = 256 << 10
   private static let tileByteCount = ModelLimits.tileByteCountTarget
 
   // Places in the memory.
@@ -114,7 +114,8 @@ private struct RateBench: ~Copyable {
       for row in 0..<rows {
         withUnsafeTemporaryAllocation(of: UnsafePointer<UInt8>.self, capacity: 9) { taps in
           for tap in 0..<9 {
-            taps[tap] = UnsafePointer(bytes(RateBench.input) + (((row + tap / 3) % rows) * (width + 2) + tap % 3) * channels)
+            taps[tap] = UnsafePointer(
+              bytes(RateBench.input) + (((row + tap / 3) % rows) * (width + 2) + tap % 3) * channels)
           }
           var args = thimble_depthwise_args(
             taps: taps.baseAddress!, tap_count: 9, pixel_stride: channels, pixels: width,
@@ -157,23 +158,18 @@ private struct RateBench: ~Copyable {
     return nanoseconds / Double(tile.count)
   }
 
-  /// To map a byte of a file in memory again and let it go, and what each such entry costs besides: the line through two sizes.
-  func passNanoseconds() -> (byte: Double, entry: Double)? {
-    let count = RateBench.fileByteCount
+  /// To read a byte of a file in memory, and what each call costs besides: the line through two sizes.
+  func readNanoseconds() -> (byte: Double, entry: Double)? {
     guard let file = try? File(inMemory: "thimble-rates") else { return nil }
-    let source = UnsafeRawBufferPointer(start: memory.base, count: count / 4)
-    for part in 0..<4 where (try? file.write(source, at: part * count / 4)) == nil { return nil }
-    guard let mapping = try? Mapping(reading: file, byteCount: count) else { return nil }
-    let page = Mapping.pageByteCount
-    func pass(_ byteCount: Int) -> Double {
-      RateBench.best {
-        var sum: UInt8 = 0
-        for offset in stride(from: 0, to: byteCount, by: page) { sum &+= mapping.bytes[offset] }
-        mapping.releasePages(offset: sum == 1 ? 0 : 0, byteCount: byteCount)
-      }
+    let large = UnsafeMutableRawBufferPointer(start: memory.base, count: RateBench.fileByteCount)
+    guard (try? file.write(UnsafeRawBufferPointer(large), at: 0)) != nil else { return nil }
+    let small = UnsafeMutableRawBufferPointer(rebasing: large[..<(large.count / 8)])
+    var hasFailed = false
+    func read(_ buffer: UnsafeMutableRawBufferPointer) -> Double {
+      RateBench.best { if (try? file.read(into: buffer, at: 0)) == nil { hasFailed = true } }
     }
-    let (small, large) = (pass(count / 8), pass(count))
-    let byte = max(1e-3, (large - small) / Double(count - count / 8))
-    return (byte, max(100, small - byte * Double(count / 8)))
+    let (few, many) = (read(small), read(large))
+    let byte = max(1e-3, (many - few) / Double(large.count - small.count))
+    return hasFailed ? nil : (byte, 1000 + max(0, few - byte * Double(small.count)))
   }
 }

@@ -8,6 +8,7 @@ import Tensors
 final class InferenceJob: QueuedJob, @unchecked Sendable {
   let metrics: ModelMetrics
   private var model: LoadedModel?
+  private let fileFault: LoadedModel.FileFault
   private var body: RequestBody?
   private let headerContentLength: Int?
   private let buffers: BufferPool
@@ -24,6 +25,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     buffers: BufferPool
   ) {
     self.model = model
+    fileFault = model.fileFault
     self.metrics = metrics
     self.body = body
     self.headerContentLength = headerContentLength
@@ -61,6 +63,11 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
       return answer
     case .failure(let error):
       metrics.failed(nanoseconds: elapsed)
+      if case .modelFile = error, fileFault.reported == nil {
+        fileFault.reported = error
+        server.log.line(
+          "model \(metrics.model) version \(metrics.version) fails until it is loaded again: \(error.message)")
+      }
       return Answer(error)
     case nil: return Answer(.stopping)
     }
@@ -85,8 +92,10 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     try InferenceJob.writeInputs(request, body.bytes, to: session)
     body.giveBack()
     self.body = nil
+    try model.checkFile()
     let inputsDone = Clock.nowNanoseconds
     session.run()
+    try model.checkFile()
     let inferenceDone = Clock.nowNanoseconds
     let answer = try InferenceJob.answer(request, of: model, buffers)
     durations.inputNanoseconds = inputsDone - start

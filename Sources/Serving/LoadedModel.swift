@@ -14,20 +14,16 @@ final class LoadedModel: @unchecked Sendable {
   /// What the file was when it was read: a reload of the same file is nothing to do.
   let file: FileIdentity
   private let labelMemory: MemoryBudget.Reservation
+  private let path: String
+  let fileFault = FileFault()
 
-  /// Tells whether a path still names the same unchanged file.
-  struct FileIdentity: Equatable, Sendable {
-    let device: UInt64
-    let inode: UInt64
-    let byteCount: Int
-    let modifiedNanoseconds: Int64
-
-    init(_ status: FileStatus) {
-      device = status.device
-      inode = status.inode
-      byteCount = status.byteCount
-      modifiedNanoseconds = status.modifiedNanoseconds
-    }
+  /// What became of the file after loading, as far as somebody has met it: from then on no request succeeds until the model is
+  /// loaded again. It outlives the model in jobs that are done.
+  final class FileFault: @unchecked Sendable {
+    /// The worker's alone.
+    var met: ServingError?
+    /// The event loop's alone: it learns of it with a request's answer, or when asked for readiness.
+    var reported: ServingError?
   }
 
   init(
@@ -45,7 +41,30 @@ final class LoadedModel: @unchecked Sendable {
     (session, byteCount) = try LoadedModel.open(opened, kernels, pool, budget)
     self.name = name
     self.version = version
+    self.path = path
     self.configuration = configuration
+  }
+
+  /// Whether what the session computes is worth anything: asked by the worker before and after every run.
+  ///
+  /// - Throws: that the file was changed or could not be read since it was loaded; from then on always.
+  func checkFile() throws(ServingError) {
+    if let met = fileFault.met { throw met }
+    do { try session.checkFile() } catch {
+      let met = ServingError(error, path: path)
+      fileFault.met = met
+      throw met
+    }
+  }
+
+  /// The same, asked by the event loop for a client that wants to know whether the model is ready.
+  func checkReadiness() throws(ServingError) {
+    if let reported = fileFault.reported { throw reported }
+    do { try session.checkFile() } catch {
+      let reported = ServingError(error, path: path)
+      fileFault.reported = reported
+      throw reported
+    }
   }
 
   /// A string of over 15 bytes takes an allocation of its own.
@@ -65,10 +84,17 @@ final class LoadedModel: @unchecked Sendable {
       let session = try Session(file, kernels: kernels, pool: pool, budget: budget)
       return (session, session.floorByteCount + session.cacheByteCount)
     } catch {
-      switch error {
-      case .memory(let error): throw .memory(error)
-      case .file(let error): throw .modelFile(path: opened.path, error)
-      }
+      throw ServingError(error, path: opened.path)
+    }
+  }
+}
+
+extension ServingError {
+  /// What is wrong with the model at `path`.
+  fileprivate init(_ error: SessionError, path: String) {
+    switch error {
+    case .memory(let error): self = .memory(error)
+    case .file(let error): self = .modelFile(path: path, error)
     }
   }
 }

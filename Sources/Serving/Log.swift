@@ -16,7 +16,7 @@ struct Log: Sendable {
   /// Says what is loaded of a model now.
   func load(_ name: String, _ repository: ModelRepository, failure: ServingError?) {
     if let entry = repository.entries.first(where: { $0.name == name }) {
-      for model in entry.loaded {
+      for model in entry.loaded where model.fileFault.reported == nil {
         line("model \(name) version \(model.version) is ready: \(ByteCount.text(model.byteCount))")
       }
     }

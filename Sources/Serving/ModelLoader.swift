@@ -39,8 +39,8 @@ struct ModelLoader: Sendable {
     _ name: String, _ version: Int, _ configuration: ModelConfiguration, current: LoadedModel?
   ) throws(ServingError) -> LoadedModel {
     let path = directory.file(of: name, version: version)
-    if let current, current.configuration == configuration,
-      let status = try? FileSystem.status(of: path), LoadedModel.FileIdentity(status) == current.file
+    if let current, current.fileFault.met == nil, current.configuration == configuration,
+      let status = try? FileSystem.status(of: path), FileIdentity(status) == current.file
     {
       return current
     }

@@ -19,7 +19,7 @@ extension ModelRepository {
 
   private func forEachRow(_ isReadyOnly: Bool, _ body: (RepositoryIndexEntry) -> Void) {
     for entry in entries {
-      for version in entry.versions where version.model != nil || !isReadyOnly {
+      for version in entry.versions where version.isReady || !isReadyOnly {
         body(row(entry, version))
       }
       if entry.versions.isEmpty, !isReadyOnly {
@@ -31,11 +31,11 @@ extension ModelRepository {
 
   private func row(_ entry: Entry, _ version: Version) -> RepositoryIndexEntry {
     let number = "\(version.number)"
-    if version.model != nil {
+    if version.isReady {
       return .init(name: entry.name, version: number, state: .ready, reason: version.failure?.message ?? "")
     }
     if entry.pendingLoads > 0 { return .init(name: entry.name, version: number, state: .loading) }
-    let failure = version.failure ?? entry.failure
+    let failure = version.model?.fileFault.reported ?? version.failure ?? entry.failure
     return .init(
       name: entry.name, version: number, state: .unavailable, reason: failure?.message ?? version.reason)
   }

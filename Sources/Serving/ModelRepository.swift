@@ -29,6 +29,8 @@ final class ModelRepository {
     var failure: ServingError?
     /// Why it is not loaded, where that is no failure.
     var reason = "not loaded"
+
+    var isReady: Bool { model.map { $0.fileFault.reported == nil } ?? false }
   }
 
   init(_ directory: ModelDirectory) { self.directory = directory }
@@ -37,12 +39,15 @@ final class ModelRepository {
 
   // MARK: Looking up
 
-  /// The loaded model that a request means; without a version the highest. Errors: unknown, not loaded, loading.
+  /// The loaded model that a request means; without a version the highest. Errors: unknown, not loaded, loading, failed.
   func model(_ reference: ModelReference) throws(ServingError) -> LoadedModel {
     guard let index = index(of: reference.name) else { throw .unknownModel(reference.name) }
     let entry = entries[index]
     let wanted = reference.version.map { ModelDirectory.version($0) ?? 0 }
-    if let model = entry.loaded.first(where: { wanted == nil || $0.version == wanted }) { return model }
+    if let model = entry.loaded.first(where: { wanted == nil || $0.version == wanted }) {
+      if let failure = model.fileFault.reported { throw failure }
+      return model
+    }
     if entry.pendingLoads > 0 { throw .modelLoading(entry.name) }
     guard let wanted else {
       throw entry.failure ?? entry.versions.last?.failure

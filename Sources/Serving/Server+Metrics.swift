@@ -17,7 +17,7 @@ extension Server {
     // A model that has not been asked yet has counters too.
     for model in repository.loadedModels { _ = metrics(of: model) }
     let samples = metrics.reduce(0) { $0 + 11 * (120 + $1.model.jsonByteCount) }
-    return 8192 + samples
+    return 12288 + samples
   }
 
   private func write(
@@ -59,9 +59,13 @@ extension Server {
   private func writeMemory(_ writer: inout MetricsWriter) {
     writer.family("thimble_memory_budget_bytes", .gauge, help: "What the process may use at most")
     writer.sample([], budget.limitByteCount)
-    writer.family("thimble_memory_reserved_bytes", .gauge, help: "What is reserved of the budget, by purpose")
+    writer.family("thimble_memory_reserved_bytes", .gauge, help: "What is reserved of the budget, by purpose and kind")
     for purpose in MemoryBudget.Purpose.allCases {
-      writer.sample([.init("purpose", purpose.name)], budget.reservedByteCount(for: purpose))
+      for kind in MemoryBudget.Kind.allCases {
+        writer.sample(
+          [.init("purpose", purpose.name), .init("kind", kind.name)],
+          budget.reservedByteCount(for: purpose, kind: kind))
+      }
     }
     writer.family("thimble_memory_peak_reserved_bytes", .gauge, help: "Most that was reserved at once")
     writer.sample([], budget.peakReservedByteCount)

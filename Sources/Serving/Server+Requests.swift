@@ -76,6 +76,7 @@ extension Server {
       return try hold(metadata.jsonBytesMax) { metadata.write(to: &$0) }
     case .modelReady(let reference):
       let model = try repository.model(reference)
+      try model.checkReadiness()
       return Answer(bytes: ModelReadiness(name: model.name, isReady: true).jsonBytes)
     case .modelConfiguration(let reference):
       let document = ConfigurationDocument(model: try repository.model(reference))
@@ -196,7 +197,7 @@ extension Server {
     buffers.trim()
     let job = LoadJob(
       connection: connection.token, name: name, loader: loader, configuration: request.configuration,
-      configurationMemory: memory, current: entry.loaded)
+      configurationMemory: memory, current: entry.loaded.filter { $0.fileFault.reported == nil })
     try submitControl(job)
     repository.beginLoad(name)
     connection.wait(for: job)

@@ -31,6 +31,11 @@ public struct File: ~Copyable, Sendable {
     self.init(descriptor: try retrying("lock", path) { thimble_open_locked(path, mode) }, path: path)
   }
 
+  /// The same open file under another descriptor.
+  public func duplicate() throws(SystemError) -> File {
+    File(descriptor: try retrying("duplicate", path) { thimble_duplicate(descriptor) }, path: path)
+  }
+
   deinit { _ = thimble_close(descriptor) }
 
   public func status() throws(SystemError) -> FileStatus {
@@ -50,6 +55,18 @@ public struct File: ~Copyable, Sendable {
       done += Int(count)
     }
     return done
+  }
+
+  /// Fills the buffer with the bytes from `offset` on. A file that ends before is an error (ENODATA).
+  public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(SystemError) {
+    var done = 0
+    while done < buffer.count {
+      let count = try retrying("read", path) {
+        thimble_read_at(descriptor, buffer.baseAddress! + done, buffer.count - done, Int64(offset + done))
+      }
+      guard count > 0 else { throw SystemError("read", path, code: 61 /* ENODATA */) }
+      done += Int(count)
+    }
   }
 
   public func write(_ bytes: UnsafeRawBufferPointer) throws(SystemError) {

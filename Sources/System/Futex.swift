@@ -45,10 +45,10 @@ public final class Lock: Sendable {
     return try body()
   }
 
-  private func lock() {
+  public func lock() {
     if state.compareExchange(expected: 0, desired: 1) { return }
     while state.exchange(2) != 0 { state.wait(while: 2) }
   }
 
-  private func unlock() { if state.exchange(0) == 2 { state.wakeOne() } }
+  public func unlock() { if state.exchange(0) == 2 { state.wakeOne() } }
 }

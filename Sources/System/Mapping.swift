@@ -4,19 +4,28 @@ import CSystem
 public struct Mapping: ~Copyable, @unchecked Sendable {
   public let base: UnsafeMutableRawPointer
   public let byteCount: Int
+  /// The number under which faults are counted; nil where there is no file that could fail.
+  private let region: Int32?
 
-  private init(base: UnsafeMutableRawPointer, byteCount: Int) {
+  private init(base: UnsafeMutableRawPointer, byteCount: Int, region: Int32? = nil) {
     self.base = base
     self.byteCount = byteCount
+    self.region = region
   }
 
-  /// A file's bytes, read-only. The file must not be empty.
+  /// A file's bytes, read-only. The file must not be empty. A page that cannot be read makes all bytes zero: see `faultCount`.
+  /// Errors: `tooManyFiles` where 1024 files are mapped.
   public init(reading file: borrowing File, byteCount: Int) throws(SystemError) {
     var code: Int32 = 0
     guard let base = thimble_map_file(file.descriptor, byteCount, &code) else {
       throw SystemError("map", file.path, code: code)
     }
-    self.init(base: base, byteCount: byteCount)
+    let region = thimble_guard_region(base, byteCount)
+    if region < 0 {
+      _ = thimble_unmap(base, byteCount)
+      throw SystemError("map", file.path, code: -region)
+    }
+    self.init(base: base, byteCount: byteCount, region: region)
   }
 
   /// Zeroed private memory, page-aligned; pages become resident when first touched.
@@ -27,7 +36,14 @@ public struct Mapping: ~Copyable, @unchecked Sendable {
     self.init(base: base, byteCount: count)
   }
 
-  deinit { _ = thimble_unmap(base, byteCount) }
+  deinit {
+    if let region { thimble_unguard_region(region) }
+    _ = thimble_unmap(base, byteCount)
+  }
+
+  /// How often a page could not be read since the file was mapped: it was cut off, or the disk failed. What is computed from
+  /// the bytes is worth nothing unless this is 0 afterwards.
+  public var faultCount: Int { region.map { Int(thimble_region_fault_count($0)) } ?? 0 }
 
   public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: byteCount) }
   public var mutableBytes: UnsafeMutableRawBufferPointer {
@@ -41,12 +57,6 @@ public struct Mapping: ~Copyable, @unchecked Sendable {
     let start = offset / page * page
     let end = min(Mapping.roundedToPages(offset + count), Mapping.roundedToPages(byteCount))
     if end > start { _ = thimble_release_pages(base + start, end - start) }
-  }
-
-  /// Asks the kernel to read the range ahead.
-  public func willNeedPages(offset: Int, byteCount count: Int) {
-    let start = offset / Mapping.pageByteCount * Mapping.pageByteCount
-    if count > 0 { _ = thimble_will_need_pages(base + start, offset + count - start) }
   }
 
   public static let pageByteCount = Int(thimble_page_byte_count())

@@ -30,6 +30,7 @@ public struct SystemError: Error, Equatable, Sendable {
   public static let wouldBlock: Int32 = 11
   public static let outOfMemory: Int32 = 12
   public static let exists: Int32 = 17
+  public static let tooManyFiles: Int32 = 24
   public static let addressInUse: Int32 = 98
   public static let connectionRefused: Int32 = 111
 }

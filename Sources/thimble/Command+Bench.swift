@@ -31,11 +31,11 @@ extension Command {
     let loadMilliseconds = Double(first - start) / 1e6
     let firstMilliseconds = Double(first - loaded) / 1e6
     if arguments.has("worker") {
-      work(session, engine, loadMilliseconds: loadMilliseconds, firstMilliseconds: firstMilliseconds)
+      try work(session, path, engine, loadMilliseconds: loadMilliseconds, firstMilliseconds: firstMilliseconds)
       return
     }
     for _ in 0..<min(5, runs) { session.run() }
-    let times = measure(session, runs: runs).sorted()
+    let times = try measure(session, path, runs: runs).sorted()
     func milliseconds(_ share: Double) -> Double {
       Double(times[min(times.count - 1, Int(Double(times.count) * share))]) / 1e6
     }
@@ -81,17 +81,20 @@ extension Command {
     }
   }
 
-  private static func measure(_ session: Session, runs: Int) -> [Int64] {
+  private static func measure(_ session: Session, _ path: String, runs: Int) throws(CommandError) -> [Int64] {
     var times = [Int64](repeating: 0, count: runs)
     for index in 0..<runs {
       let start = Clock.nowNanoseconds
       session.run()
       times[index] = Clock.nowNanoseconds - start
     }
+    try ModelOpening.check(session, path)
     return times
   }
 
-  private static func work(_ session: Session, _ engine: Engine, loadMilliseconds: Double, firstMilliseconds: Double) {
+  private static func work(
+    _ session: Session, _ path: String, _ engine: Engine, loadMilliseconds: Double, firstMilliseconds: Double
+  ) throws(CommandError) {
     var json = JSONWriter()
     json.beginObject()
     json.member("ready", true)
@@ -112,7 +115,7 @@ extension Command {
         runs > 0
       {
         let cpu = Clock.processCPUNanoseconds
-        let times = measure(session, runs: runs)
+        let times = try measure(session, path, runs: runs)
         json.member("ns", times.map { Int($0) })
         json.member("cpu_ns", Int(Clock.processCPUNanoseconds - cpu))
       }

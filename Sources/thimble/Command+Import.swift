@@ -14,8 +14,7 @@ extension Command {
     options: [
       Option("output", "FILE", "where to write (also -o; default: the model's name with .thimble)"),
       Option("batch", "N", "what a dynamic batch becomes (default 1)"),
-      Engine.budgetOption, Option("json", nil, "say the result as JSON"),
-    ],
+    ] + Engine.budgetOptions + [Option("json", nil, "say the result as JSON")],
     run: runImport)
 
   private static func runImport(_ arguments: Arguments) throws(CommandError) {

@@ -8,7 +8,7 @@ import Tensors
 extension Command {
   static let inspect = Command(
     name: "inspect", positionals: "MODEL", summary: "show a model's inputs, outputs, operators and sizes", details: "",
-    options: [Engine.budgetOption, Option("json", nil, "say it as JSON")],
+    options: Engine.budgetOptions + [Option("json", nil, "say it as JSON")],
     run: runInspect)
 
   private static func runInspect(_ arguments: Arguments) throws(CommandError) {

@@ -21,6 +21,7 @@ extension Command {
     RandomInputs.fill(session)
     for _ in 0..<min(5, runs) { session.run() }
     let medians = medianStepNanoseconds(session, runs: runs)
+    try ModelOpening.check(session, path)
     if arguments.has("json") {
       printJSON(session, medians)
     } else {

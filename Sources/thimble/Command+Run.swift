@@ -34,6 +34,7 @@ extension Command {
     let start = Clock.nowNanoseconds
     session.run()
     let microseconds = (Clock.nowNanoseconds - start) / 1000
+    try ModelOpening.check(session, path)
     var outputs: [[UInt8]] = []
     for index in session.outputs.indices {
       var bytes = [UInt8](repeating: 0, count: session.outputs[index].byteCount)
@@ -48,9 +49,9 @@ extension Command {
         Console.line(
           "\(port.name) \(port.elementType.name) \(port.shape)" + (files.isEmpty ? "" : " → \(files[index])"))
         if showsClasses {
-          for line in Classes.lines(of: outputs[index], port, count: 5, name: { labels?.name(of: $0) }) {
-            Console.line(line)
-          }
+          let lines = Classes.lines(of: outputs[index], port, count: 5, name: { labels?.name(of: $0) })
+          try labels?.check()
+          for line in lines { Console.line(line) }
         }
       }
       Console.line(
@@ -145,6 +146,7 @@ extension Command {
         into: bytes, width: shape[2], height: shape[1], channels: shape[3], isSigned: port.elementType == .int8,
         filter: filter)
     }
+    try image.check()
   }
 
   private static func write(_ outputs: [[UInt8]], to directory: String?) throws(CommandError) -> [String] {

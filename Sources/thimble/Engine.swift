@@ -1,3 +1,4 @@
+import Devices
 import Memory
 import Power
 import Runtime
@@ -10,16 +11,45 @@ struct Engine {
   let pool: ThreadPool
   private let program: ProgramReservation
 
-  static let options: [Option] = [
-    Option("threads", "N", "threads that compute (default: what affinity and control group allow)"),
-    Option("isa", "NAME", "kernels: portable, avx2, vnni, neon, dotprod, i8mm (default: the fastest that runs here)"),
+  static let options: [Option] =
+    [
+      Option("threads", "N", "threads that compute (default: what affinity and control group allow)"),
+      Option("isa", "NAME", "kernels: portable, avx2, vnni, neon, dotprod, i8mm (default: the fastest that runs here)"),
+    ] + budgetOptions
+  /// What decides the memory budget.
+  static let budgetOptions: [Option] = [
     budgetOption,
+    Option("target", "NAME", "what kind of device this is (default: recognised; see targets/)"),
+    Option("targets", "DIR", "where targets are (default: \(TargetDirectory.installedPath))"),
   ]
   static let budgetOption = Option(
     "memory-budget", "SIZE", "most memory to use, everything counted: 64M, 1G (default: see README)")
 
   static func budget(_ arguments: Arguments) throws(CommandError) -> MemoryBudget {
-    MemoryBudget(limitByteCount: try arguments.byteCount("memory-budget") ?? DefaultBudget.byteCount())
+    let target = try target(arguments)
+    if let byteCount = try arguments.byteCount("memory-budget") { return MemoryBudget(limitByteCount: byteCount) }
+    let allowed: Int?
+    do throws(TargetError) {
+      allowed = try target?.defaultBudgetByteCount(physicalByteCount: Process.physicalMemoryByteCount)
+    } catch {
+      throw .failure(error.message)
+    }
+    return MemoryBudget(limitByteCount: DefaultBudget.byteCount(targetByteCount: allowed))
+  }
+
+  /// The kind of device that this is: what `--target` names, else what is recognised; nil where there are no targets. A budget
+  /// given by hand needs none.
+  static func target(_ arguments: Arguments) throws(CommandError) -> Target? {
+    let folder = arguments.text("targets")
+    let directory = TargetDirectory(folder ?? TargetDirectory.installedPath)
+    do throws(TargetError) {
+      if let name = arguments.text("target") { return try directory.target(named: name) }
+      if arguments.has("memory-budget") { return nil }
+      if folder == nil, (try? FileSystem.status(of: directory.path)) == nil { return nil }
+      return try directory.recognised()
+    } catch {
+      throw .failure(error.message)
+    }
   }
 
   static func reserveProgram(_ budget: MemoryBudget) throws(CommandError) -> ProgramReservation {

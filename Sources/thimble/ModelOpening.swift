@@ -45,13 +45,18 @@ enum ModelOpening {
     }
   }
 
+  /// Whether what a session has computed is worth anything: its file may have changed meanwhile.
+  static func check(_ session: Session, _ path: String) throws(CommandError) {
+    do { try session.checkFile() } catch { throw .failure("\(path): \(error.message)") }
+  }
+
   /// The file's bytes as far as it has any; an empty file is an error.
-  static func map(_ path: String) throws(CommandError) -> Mapping {
+  static func map(_ path: String) throws(CommandError) -> MappedFile {
     do throws(SystemError) {
       let file = try File(reading: path)
       let status = try file.status()
       guard status.isRegular, status.byteCount > 0 else { throw SystemError("map", path, code: 22 /* EINVAL */) }
-      return try Mapping(reading: file, byteCount: status.byteCount)
+      return try MappedFile(file)
     } catch {
       throw .failure(error.message)
     }
@@ -65,7 +70,7 @@ enum ModelOpening {
   }
 
   /// TFLite's file identifier, which FlatBuffers put after the root offset.
-  static func isTFLite(_ source: borrowing Mapping) -> Bool {
+  static func isTFLite(_ source: borrowing MappedFile) -> Bool {
     source.byteCount >= 8 && source.bytes[4..<8].elementsEqual("TFL3".utf8)
   }
 
@@ -79,12 +84,13 @@ enum ModelOpening {
   /// Imports a mapped source; what is made of it next, as large as the payloads, is reserved too. Packing pads, so what weights
   /// take shows only while they are packed: where it is more than the file, twice the room is tried.
   static func importModel(
-    _ source: borrowing Mapping, path: String, batch: Int? = nil, extraByteCount: Int = 0, budget: MemoryBudget
+    _ source: borrowing MappedFile, path: String, batch: Int? = nil, extraByteCount: Int = 0, budget: MemoryBudget
   ) throws(CommandError) -> Imported {
     var payloadBytesMax = source.byteCount
     while true {
       let records: Int
       do { records = try importingByteCount(source.bytes, payloadBytesMax: payloadBytesMax) } catch {
+        try source.check()
         throw .failure("\(path): \(error.message)")
       }
       let byteCount = source.byteCount + 2 * payloadBytesMax + records + extraByteCount
@@ -92,11 +98,17 @@ enum ModelOpening {
       do { memory = try budget.reserve(byteCount, for: .buffers) } catch {
         throw .failure("\(path): importing: \(error.message)")
       }
+      let result: Result<ImportedModel, ImportError>
       do throws(ImportError) {
-        let model = try importTFLite(
-          source.bytes, name: baseName(path), batch: batch, payloadBytesMax: payloadBytesMax)
-        return Imported(model: model, memory: memory)
+        result = .success(
+          try importTFLite(source.bytes, name: baseName(path), batch: batch, payloadBytesMax: payloadBytesMax))
       } catch {
+        result = .failure(error)
+      }
+      try source.check()
+      switch result {
+      case .success(let model): return Imported(model: model, memory: memory)
+      case .failure(let error):
         // The importer's own limit is below the last try.
         guard case .payloadTooLarge = error, payloadBytesMax < 16 * max(source.byteCount, 64 << 20) else {
           throw .failure("\(path): \(error.message)")

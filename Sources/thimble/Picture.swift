@@ -5,7 +5,7 @@ import System
 final class Picture {
   private let layout: Layout
   // In this order: the pages must be gone before the budget has them back.
-  private let mapping: Mapping
+  private let mapping: MappedFile
   private let memory: MemoryBudget.Reservation
 
   /// Most pixels a picture file may have.
@@ -29,7 +29,7 @@ final class Picture {
   init(path: String, budget: MemoryBudget) throws(CommandError) {
     let mapping = try ModelOpening.map(path)
     // Nothing is resident before it is read.
-    do { memory = try budget.reserve(mapping.byteCount, for: .buffers) } catch {
+    do { memory = try budget.reserve(mapping.byteCount, for: .buffers, kind: .mapped) } catch {
       throw .failure("\(path): \(error.message)")
     }
     let layout: Layout?
@@ -99,6 +99,9 @@ final class Picture {
       width: width, height: height, start: offset, rowStride: width * channels, pixelStride: channels, red: 0,
       green: channels / 2, blue: channels - 1)
   }
+
+  /// - Throws: that the file changed since it was opened: pixels were no picture's.
+  func check() throws(CommandError) { try mapping.check() }
 
   enum Filter {
     case nearest

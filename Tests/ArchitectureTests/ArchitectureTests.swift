@@ -7,7 +7,7 @@ import Testing
   /// Lowest first: a module imports only what stands above it here. C modules and libraries come first.
   static let order = [
     "CSystem", "CKernels", "CZstd", "Tensors", "System", "ModelFile", "Importing", "Memory", "Runtime", "Power",
-    "Protocols",
+    "Protocols", "Devices",
     "Serving", "ThimbleClient", "Checks", "thimble", "thimble-selftest",
   ]
   /// Modules of the toolchain that the Embedded subset has.

@@ -21,9 +21,9 @@ import Testing
     for (index, blob) in file.graph.blobs.enumerated() {
       var payload: [UInt8] = []
       for tile in blob.tiles {
-        try file.verify(tile, of: index)
+        let stored = file.mappedBytes(of: tile)
+        try file.verify(stored, tile, of: index)
         var decoded = [UInt8](repeating: 0, count: tile.decodedByteCount)
-        let stored = file.storedBytes(of: tile)
         switch tile.encoding {
         case .raw: decoded = Array(stored)
         case .zstd: #expect(decoded.withUnsafeMutableBytes { decompressor.decompress(stored, into: $0) })

@@ -26,6 +26,7 @@ import Testing
     let metrics = try client.get("/metrics")
     #expect(metrics?.head.contentType?.hasPrefix("text/plain") == true)
     #expect(metrics?.text.contains("thimble_memory_budget_bytes \(256 << 20)\n") == true)
+    #expect(metrics?.text.contains("thimble_memory_reserved_bytes{purpose=\"weights\",kind=\"device\"} 0\n") == true)
     #expect(metrics?.text.contains(#"nv_inference_request_success{model="digits",version="1"} 0"#) == true)
     try client.send("HEAD /v2/models HTTP/1.1\r\n\r\n")
     let head = try client.reply(answersHead: true)

@@ -35,7 +35,7 @@ final class TestRepository: Sendable {
   }
 
   /// The digits network of this project, imported once.
-  private static let digits = Result { try imported() }
+  static let digits = Result { try imported() }
 
   private static func imported() throws -> ImportedModel {
     let bytes = try File.bytes(of: projectFile("models/digits/digits.tflite"), limit: 1 << 20)

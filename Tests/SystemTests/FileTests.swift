@@ -154,7 +154,7 @@ func systemError(_ body: () throws(SystemError) -> Void) -> SystemError? {
     try file.write(bytes)
     let mapping = try Mapping(reading: file, byteCount: bytes.count)
     #expect(mapping.bytes.elementsEqual(bytes))
-    mapping.willNeedPages(offset: 5000, byteCount: 100)
+
     mapping.releasePages(offset: 0, byteCount: bytes.count)
     #expect(mapping.bytes.elementsEqual(bytes))
     do {

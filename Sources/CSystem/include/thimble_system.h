@@ -27,6 +27,7 @@ int32_t thimble_open_read(const char *path);  // does not wait for a pipe's writ
 int32_t thimble_open_locked(const char *path, uint32_t mode);  // creates; −EWOULDBLOCK where another holds the lock
 int32_t thimble_create_file(const char *path, uint32_t mode);  // truncates
 int32_t thimble_create_memory_file(const char *name);          // memfd
+int32_t thimble_duplicate(int32_t fd);                         // the same open file, closed on exec
 int32_t thimble_close(int32_t fd);
 int64_t thimble_read(int32_t fd, void *buffer, size_t count);
 int64_t thimble_read_at(int32_t fd, void *buffer, size_t count, int64_t offset);
@@ -51,9 +52,13 @@ void *_Nullable thimble_map_file(int32_t fd, size_t count, int32_t *error);     
 void *_Nullable thimble_map_anonymous(size_t count, int32_t *error);                // zeroed, private
 int32_t thimble_unmap(void *base, size_t count);
 int32_t thimble_release_pages(void *base, size_t count);       // MADV_DONTNEED
-int32_t thimble_will_need_pages(void *base, size_t count);     // MADV_WILLNEED
 int32_t thimble_populate_pages(const void *base, size_t count);  // MADV_POPULATE_READ; -EINVAL before Linux 5.14
 size_t thimble_page_byte_count(void);
+// From here on a page of the region that cannot be read (SIGBUS) makes the whole region zeros and is counted, instead of ending
+// the process. Returns the region's number; −EMFILE where there are 1024 already. Unguard before unmapping.
+int32_t thimble_guard_region(void *base, size_t count);
+void thimble_unguard_region(int32_t region);
+uint32_t thimble_region_fault_count(int32_t region);
 void thimble_configure_allocator(void);  // one arena and prompt trimming where libc has the choice
 
 // --- sockets
