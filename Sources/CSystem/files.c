@@ -52,6 +52,7 @@ int64_t thimble_write_at(int32_t fd, const void *buffer, size_t count, int64_t o
   RESULT((int64_t)pwrite(fd, buffer, count, offset));
 }
 int32_t thimble_sync(int32_t fd) { RESULT(fsync(fd)); }
+int32_t thimble_forget_cached(int32_t fd) { return -posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); }
 
 static void fill_status(const struct stat *from, thimble_file_status *to) {
   to->byte_count = from->st_size;

@@ -7,6 +7,8 @@ struct WeightArrangement {
   private let layout: WeightLayout
   private let placement: WeightPlacement
   private let usage: WeightStore.Usage
+  /// Most bytes that tiles which come together may take: so few that every thread has its own and the next ones come meanwhile.
+  private let entryByteCountMax: Int
 
   private var layer = 0
   private var pieces: [LayerWeights.Piece] = []
@@ -23,6 +25,7 @@ struct WeightArrangement {
     self.layout = layout
     self.placement = placement
     self.usage = usage
+    entryByteCountMax = placement.ringByteCount / (usage.threadCount + 2)
   }
 
   mutating func begin(layer: Int) {
@@ -47,6 +50,7 @@ struct WeightArrangement {
   }
 
   mutating func addStreamed(_ item: WeightLayout.LayerTile) {
+    if joinsLast(item) { return }
     let size = WeightLayout.ringByteCount(item.tile.decodedByteCount)
     if ringHead + size > placement.ringByteCount { ringHead = 0 }
     let range = ringHead..<ringHead + size
@@ -56,8 +60,29 @@ struct WeightArrangement {
     ringParts.append((entries.count, range))
     pieces.append(.init(offset: offset, byteCount: item.tile.decodedByteCount, entry: entries.count, base: nil))
     entries.append(
-      .init(tile: item.tile, blob: item.blob, ringOffset: range.lowerBound, waitsFor: waitsFor, userCount: 0))
+      .init(tiles: [item.tile], blob: item.blob, ringOffset: range.lowerBound, waitsFor: waitsFor, userCount: 0))
     offset += item.tile.decodedByteCount
+  }
+
+  /// Puts a tile behind the one before it in the ring, where kernels like them together and there is room.
+  private mutating func joinsLast(_ item: WeightLayout.LayerTile) -> Bool {
+    let byteCount = item.tile.decodedByteCount
+    guard entries.count > firstEntry, let piece = pieces.last, piece.entry == entries.count - 1, chain < 0,
+      piece.byteCount < usage.preferredByteCounts[item.blob], piece.byteCount + byteCount <= entryByteCountMax,
+      let part = ringParts.last
+    else { return false }
+    let end = part.range.lowerBound + WeightLayout.ringByteCount(piece.byteCount + byteCount)
+    guard end <= placement.ringByteCount else { return false }
+    let range = part.range.lowerBound..<end
+    let waitsFor = ringParts.dropLast().last { $0.range.overlaps(range) }?.entry ?? -1
+    ringParts[ringParts.count - 1].range = range
+    ringHead = end
+    pieces[pieces.count - 1] = .init(
+      offset: piece.offset, byteCount: piece.byteCount + byteCount, entry: piece.entry, base: nil)
+    entries[piece.entry].tiles.append(item.tile)
+    entries[piece.entry].waitsFor = max(entries[piece.entry].waitsFor, waitsFor)
+    offset += byteCount
+    return true
   }
 
   /// The layer's pieces, and whether threads claim them.

@@ -87,9 +87,22 @@ public struct WeightPlanner: Sendable {
 
   private var rings: [Int] {
     if layout.tiles.isEmpty { return [] }
-    let good = (usage.threadCount + 2) * WeightLayout.ringByteCount(layout.largestByteCount)
     let least = ringByteCountMin
-    return [least, max(2 * least, good / 2), max(2 * least, good), max(4 * least, 2 * good)]
+    let good = (usage.threadCount + 2) * entryByteCountGood
+    return [least, 2 * least, max(3 * least, good / 2), max(3 * least, good), max(4 * least, 2 * good)]
+  }
+
+  /// The most bytes that kernels like to have at once, in whole tiles.
+  private var entryByteCountGood: Int {
+    var most = 0
+    for layer in layout.layers {
+      var byteCount = 0
+      for item in layout.tiles[layer.tiles] where byteCount < usage.preferredByteCounts[layer.blob] || byteCount == 0 {
+        byteCount += item.tile.decodedByteCount
+      }
+      most = max(most, WeightLayout.ringByteCount(byteCount))
+    }
+    return most
   }
 
   private var readerCounts: [Int] { layout.hasFrames && usage.threadCount > 1 ? [1, usage.threadCount] : [1] }
@@ -151,7 +164,7 @@ public struct WeightPlanner: Sendable {
       + Double(costs.copiedByteCount) * rates.readNanosecondsPerByte / threads
       + Double(costs.streamedTileCount) * rates.entryNanoseconds / threads
     // In a small ring threads wait for each other at every tile.
-    let room = Double(placement.ringByteCount) / Double(WeightLayout.ringByteCount(layout.largestByteCount))
+    let room = Double(placement.ringByteCount) / Double(max(1, entryByteCountGood))
     if room < threads + 1 { nanoseconds *= 1 + (threads - 1) * max(0, 1 - room / (threads + 1)) }
     return nanoseconds
   }

@@ -8,15 +8,18 @@ public final class WeightStore: @unchecked Sendable {
   /// How layers run, as far as it matters to their weights.
   public struct Usage: Sendable {
     public var threadCount: Int
-    /// Whether threads may take turns at pieces of a blob: each piece gives outputs of its own.
+    /// For each blob, whether threads may take turns at its pieces: each piece gives outputs of its own.
     public var isClaimable: [Bool]
+    /// For each blob the bytes that kernels like to have at once: a few panels share what they read of the activations.
+    public var preferredByteCounts: [Int]
     /// For each blob the number of the chain of operators that run stripe by stripe, whose weights stay from its start to its end;
     /// −1 for none.
     public var chains: [Int]
 
-    public init(threadCount: Int, isClaimable: [Bool], chains: [Int]) {
+    public init(threadCount: Int, isClaimable: [Bool], preferredByteCounts: [Int], chains: [Int]) {
       self.threadCount = threadCount
       self.isClaimable = isClaimable
+      self.preferredByteCounts = preferredByteCounts
       self.chains = chains
     }
   }

@@ -10,11 +10,12 @@ import System
 /// its place in the ring is free.
 final class WeightStream: @unchecked Sendable {
   struct Entry {
-    let tile: Tile
+    /// Their bytes follow each other in the ring.
+    var tiles: [Tile]
     let blob: Int
     let ringOffset: Int
     /// −1 where it may be opened at once.
-    let waitsFor: Int
+    var waitsFor: Int
     /// Threads that finish it.
     var userCount: UInt32
   }
@@ -141,12 +142,15 @@ final class WeightStream: @unchecked Sendable {
       states.compareExchange(at: index, expected: State.absent, desired: State.opening)
     else { return false }
     do throws(ModelFileError) {
-      let place = ringBase! + entry.ringOffset
-      if entry.tile.encoding == .raw {
-        try file.read(entry.tile, into: place)
-      } else {
-        let reader = workspace!.reader(of: part)
-        try reader.read(entry.tile, of: entry.blob, in: file, verifies: false, into: place)
+      var place = ringBase! + entry.ringOffset
+      for tile in entry.tiles {
+        if tile.encoding == .raw {
+          try file.read(tile, into: place)
+        } else {
+          let reader = workspace!.reader(of: part)
+          try reader.read(tile, of: entry.blob, in: file, verifies: false, into: place)
+        }
+        place += tile.decodedByteCount
       }
     } catch {
       failureLock.withLock { if failure == nil { failure = error } }

@@ -117,13 +117,20 @@ public struct MemoryPlan: Sendable {
 }
 
 extension Plan {
+  /// Panels that the widest kernels multiply with what they read of the activations.
+  private static let panelsAtOnce = 4
+
   /// How the layers use their weights.
   func weightUsage(_ graph: Graph) -> WeightStore.Usage {
     var isClaimable = graph.blobs.map { _ in false }
+    var preferred = graph.blobs.map { _ in 0 }
     for step in graph.operators {
-      if case .convolution(let convolution) = step.operation { isClaimable[convolution.weights] = true }
+      guard case .convolution(let convolution) = step.operation else { continue }
+      isClaimable[convolution.weights] = true
+      preferred[convolution.weights] = Plan.panelsAtOnce * convolution.panelByteCount
     }
     return WeightStore.Usage(
-      threadCount: threadCount, isClaimable: isClaimable, chains: graph.blobs.map { _ in -1 })
+      threadCount: threadCount, isClaimable: isClaimable, preferredByteCounts: preferred,
+      chains: graph.blobs.map { _ in -1 })
   }
 }

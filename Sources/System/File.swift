@@ -87,6 +87,9 @@ public struct File: ~Copyable, Sendable {
     }
   }
 
+  /// Lets the kernel's cache forget the file's bytes, as far as they are on storage.
+  public func forgetCached() { _ = thimble_forget_cached(descriptor) }
+
   /// Waits until the bytes are on storage.
   public func synchronize() throws(SystemError) { _ = try retrying("flush", path) { thimble_sync(descriptor) } }
 

@@ -180,6 +180,10 @@ typedef struct {
   void (*dequantize)(const uint8_t *in, float scale, int32_t zero_point, float *out, size_t count);
 } thimble_kernels;
 
+// memcpy and memset for Swift, whose own become loops over bytes in Embedded builds.
+static inline void thimble_copy(uint8_t *to, const uint8_t *from, size_t count) { __builtin_memcpy(to, from, count); }
+static inline void thimble_fill(uint8_t *to, uint8_t value, size_t count) { __builtin_memset(to, value, count); }
+
 // The tables this build holds, fastest last; `portable` is number 0. Null past the end.
 const thimble_kernels *_Nullable thimble_kernel_table(size_t index);
 // Whether this processor has what the table needs.

@@ -34,6 +34,7 @@ int64_t thimble_read_at(int32_t fd, void *buffer, size_t count, int64_t offset);
 int64_t thimble_write(int32_t fd, const void *buffer, size_t count);
 int64_t thimble_write_at(int32_t fd, const void *buffer, size_t count, int64_t offset);
 int32_t thimble_sync(int32_t fd);
+int32_t thimble_forget_cached(int32_t fd);  // POSIX_FADV_DONTNEED
 int32_t thimble_status(const char *path, thimble_file_status *status);
 int32_t thimble_status_of(int32_t fd, thimble_file_status *status);
 int32_t thimble_rename(const char *from, const char *to);

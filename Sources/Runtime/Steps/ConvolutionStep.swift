@@ -183,7 +183,7 @@ final class ConvolutionStep: Step {
     _ context: borrowing StepContext, outputRow row: Int, column: Int, into window: UnsafeMutablePointer<UInt8>
   ) {
     let channels = geometry.inputChannels
-    window.update(repeating: inputZeroPoint, count: runs * groups * 4)
+    thimble_fill(window, inputZeroPoint, runs * groups * 4)
     let firstX = column * geometry.strideWidth - geometry.paddingLeft
     for ky in 0..<geometry.kernelHeight {
       guard let source = inputRow(context, outputRow: row, ky: ky) else { continue }
@@ -193,7 +193,7 @@ final class ConvolutionStep: Step {
         let place =
           runs == geometry.kernelHeight
           ? ky * groups * 4 + kx * channels : (ky * geometry.kernelWidth + kx) * groups * 4
-        (window + place).update(from: source + x * channels, count: channels)
+        thimble_copy(window + place, source + x * channels, channels)
       }
     }
   }

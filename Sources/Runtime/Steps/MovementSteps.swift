@@ -21,14 +21,14 @@ final class CopyStep: Step {
     // Regions may overlap the filled bytes and each other: where they are filled or many, one thread keeps the order.
     let isShared = copy.fill == nil && copy.regions.count == 1 && !copy.regions[0].extents.isEmpty
     if !isShared && part > 0 { return }
-    if let fill = copy.fill { output.write(context).update(repeating: fill, count: outputByteCount) }
+    if let fill = copy.fill { thimble_fill(output.write(context), fill, outputByteCount) }
     for region in copy.regions {
       let extent = region.extents.first ?? 1
       let range = isShared ? share(extent, part: part, of: parts) : 0..<extent
       let source = inputs[region.operand].read(context) + region.sourceOffset
       let destination = output.write(context) + region.destinationOffset
       if region.extents.isEmpty {
-        destination.update(from: source, count: region.runByteCount)
+        thimble_copy(destination, source, region.runByteCount)
         continue
       }
       for index in range {
@@ -46,7 +46,7 @@ final class CopyStep: Step {
       if region.runByteCount == 1 {
         destination.pointee = source.pointee
       } else {
-        destination.update(from: source, count: region.runByteCount)
+        thimble_copy(destination, source, region.runByteCount)
       }
       return
     }
@@ -111,7 +111,7 @@ final class ChannelRepeatStep: Step {
   func run(_ context: borrowing StepContext, part: Int, of parts: Int) {
     let (source, target) = (input.read(context), output.write(context))
     for index in share(count, part: part, of: parts) {
-      (target + index * multiplier).update(repeating: source[index], count: multiplier)
+      thimble_fill(target + index * multiplier, source[index], multiplier)
     }
   }
 }
