@@ -10,6 +10,8 @@ public struct ModelFile: ~Copyable, Sendable {
   public let graphByteCount: Int
   /// Bytes of it that go with the graph: what tables are made of once, when the model is loaded.
   public let droppedByteCount: Int
+  /// Bytes of memory that opening takes at most, the graph included.
+  public let openingByteCount: Int
   private let file: MappedFile
 
   /// Opens the file at `path`.
@@ -37,6 +39,7 @@ public struct ModelFile: ~Copyable, Sendable {
     self.graph = graph
     graphByteCount = opening.graphByteCount
     droppedByteCount = opening.droppedByteCount
+    openingByteCount = opening.decodingByteCount + opening.graphByteCount
     file = opening.file
   }
 

@@ -94,23 +94,32 @@ public struct MemoryPlan: Sendable {
     return full(plan, planner, metadataByteCount: file.graphByteCount)
   }
 
+  /// Time that it adds to an inference at full speed.
+  var addedNanoseconds: Double { planner.streamingNanoseconds(placement) }
+
+  /// The fastest plan that takes at most `availableByteCount` beside what the workspace has already; nil where there is none.
+  init?(
+    _ file: borrowing ModelFile, threadCount: Int, availableByteCount: Int, rates: DeviceRates, workspace: Workspace?
+  ) {
+    let plan = Plan(file.graph, threadCount: threadCount)
+    let planner = WeightPlanner(file, usage: plan.weightUsage(file.graph), rates: rates)
+    self.init(
+      plan, planner, metadataByteCount: file.graphByteCount, availableByteCount: availableByteCount,
+      workspace: workspace)
+  }
+
   /// The plan that a session follows. Errors: nothing fits; the error names the least budget that would do.
-  public init(
-    _ file: borrowing ModelFile, threadCount: Int, availableByteCount: Int, rates: DeviceRates = DeviceRates(),
-    workspace: Workspace? = nil, _ budget: MemoryBudget
+  init(
+    _ file: borrowing ModelFile, threadCount: Int, availableByteCount: Int, rates: DeviceRates, workspace: Workspace,
+    _ budget: MemoryBudget
   ) throws(MemoryError) {
-    let graph = file.graph
-    let metadataByteCount = file.graphByteCount
-    let plan = Plan(graph, threadCount: threadCount)
-    let planner = WeightPlanner(file, usage: plan.weightUsage(graph), rates: rates)
     if let found = MemoryPlan(
-      plan, planner, metadataByteCount: metadataByteCount, availableByteCount: availableByteCount, workspace: workspace)
+      file, threadCount: threadCount, availableByteCount: availableByteCount, rates: rates, workspace: workspace)
     {
       self = found
       return
     }
-    let least = MemoryPlan.least(plan, planner, metadataByteCount: metadataByteCount, workspace: workspace)
-      .peakByteCount(workspace)
+    let least = MemoryPlan.least(file, threadCount: threadCount).peakByteCount(workspace)
     throw .doesNotFit(
       needed: least, available: availableByteCount, leastBudget: budget.reservedByteCount + least)
   }

@@ -39,7 +39,7 @@ public final class Session: @unchecked Sendable {
   /// the budget has left, or in `memoryByteCount` bytes of it. Without a workspace it gets one of its own.
   public init(
     _ file: consuming ModelFile, kernels: Kernels, pool: ThreadPool, budget: MemoryBudget, workspace: Workspace? = nil,
-    memoryByteCount: Int? = nil
+    memoryByteCount: Int? = nil, rates: DeviceRates = DeviceRates()
   ) throws(SessionError) {
     let workspace = try inMemory { () throws(MemoryError) -> Workspace in
       if let workspace { return workspace }
@@ -47,7 +47,8 @@ public final class Session: @unchecked Sendable {
     }
     let available = min(memoryByteCount ?? Int.max, budget.availableByteCount)
     let memoryPlan = try inMemory { () throws(MemoryError) in
-      try MemoryPlan(file, threadCount: pool.threadCount, availableByteCount: available, workspace: workspace, budget)
+      try MemoryPlan(
+        file, threadCount: pool.threadCount, availableByteCount: available, rates: rates, workspace: workspace, budget)
     }
     let graph = file.graph
     let plan = memoryPlan.plan

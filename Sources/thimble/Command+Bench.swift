@@ -1,4 +1,5 @@
 import Memory
+import ModelFile
 import Protocols
 import Runtime
 import System
@@ -15,6 +16,7 @@ extension Command {
       Option("runs", "N", "timed runs (default 100, after 5 that are not)"),
       Option("worker", nil, "be driven line by line"),
       Option("json", nil, "say the result as JSON"),
+      Option("report", "FILE", "write the result to a file, as JSON, instead of saying it"),
     ],
     run: runBench)
 
@@ -40,7 +42,10 @@ extension Command {
       Double(times[min(times.count - 1, Int(Double(times.count) * share))]) / 1e6
     }
     let peak = Process.peakResidentByteCount
-    if arguments.has("json") {
+    if arguments.has("json") || arguments.has("report") {
+      // The same inputs once more: what came of them tells whether two runs computed the same.
+      RandomInputs.fill(session)
+      session.run()
       var json = JSONWriter()
       json.beginObject()
       json.member("model", path)
@@ -63,8 +68,10 @@ extension Command {
       }
       json.endObject()
       json.member("memory_budget_bytes", engine.budget.limitByteCount)
+      json.member("output_xxh64", outputHash(session))
       json.endObject()
-      Console.line(String(decoding: json.bytes, as: UTF8.self))
+      if let path = arguments.text("report") { try write(json.bytes, to: path) }
+      if arguments.has("json") { Console.line(String(decoding: json.bytes, as: UTF8.self)) }
     } else {
       Console.line(
         "\(path)  \(engine.kernels.name), \(engine.pool.threadCount) thread\(engine.pool.threadCount == 1 ? "" : "s"), \(runs) runs"
@@ -79,6 +86,28 @@ extension Command {
         "  memory   peak \(ByteCount.text(peak)) of \(ByteCount.text(engine.budget.limitByteCount)) budget,"
           + " \(ByteCount.text(engine.budget.peakReservedByteCount)) reserved")
     }
+  }
+
+  private static func write(_ bytes: [UInt8], to path: String) throws(CommandError) {
+    do throws(SystemError) {
+      let file = try File(creating: path)
+      try bytes.withUnsafeBufferPointer { (bytes) throws(SystemError) in try file.write(UnsafeRawBufferPointer(bytes)) }
+    } catch {
+      throw .failure(error.message)
+    }
+  }
+
+  /// XXH64 of all outputs' bytes, one after the other, in hexadecimal.
+  private static func outputHash(_ session: Session) -> String {
+    var bytes = [UInt8](repeating: 0, count: session.outputs.reduce(0) { $0 + $1.byteCount })
+    bytes.withUnsafeMutableBytes { all in
+      var offset = 0
+      for (index, port) in session.outputs.enumerated() {
+        session.readOutput(index, into: UnsafeMutableRawBufferPointer(rebasing: all[offset..<offset + port.byteCount]))
+        offset += port.byteCount
+      }
+    }
+    return String(bytes.withUnsafeBytes { xxh64($0) }, radix: 16)
   }
 
   private static func measure(_ session: Session, _ path: String, runs: Int) throws(CommandError) -> [Int64] {

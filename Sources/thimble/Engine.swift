@@ -58,19 +58,28 @@ struct Engine {
 
   init(_ arguments: Arguments) throws(CommandError) {
     let budget = try Engine.budget(arguments)
-    if let name = arguments.text("isa") {
-      guard let named = Kernels.named(name) else {
-        var names = ""
-        for kernels in Kernels.supported { names += (names.isEmpty ? "" : ", ") + kernels.name }
-        throw .usage("--isa \(name): this processor or this build has only \(names)")
-      }
-      kernels = named
-    } else {
-      kernels = Kernels.best
-    }
+    kernels = try Engine.kernels(arguments)
     program = try Engine.reserveProgram(budget)
-    let threads = try arguments.integer("threads", in: 1...64) ?? ProcessorLimit.threadCount()
+    let threads = try Engine.threadCount(arguments)
     do { pool = try ThreadPool(threadCount: threads, budget: budget) } catch { throw .failure(error.message) }
     self.budget = budget
   }
+
+  /// What `--isa` names, else the fastest.
+  static func kernels(_ arguments: Arguments) throws(CommandError) -> Kernels {
+    guard let name = arguments.text("isa") else { return Kernels.best }
+    guard let named = Kernels.named(name) else {
+      var names = ""
+      for kernels in Kernels.supported { names += (names.isEmpty ? "" : ", ") + kernels.name }
+      throw .usage("--isa \(name): this processor or this build has only \(names)")
+    }
+    return named
+  }
+
+  static func threadCount(_ arguments: Arguments) throws(CommandError) -> Int {
+    try arguments.integer("threads", in: 1...64) ?? ProcessorLimit.threadCount()
+  }
+
+  /// What was measured on this device before; else what most devices are like. To measure takes memory: `thimble plan` does.
+  var rates: DeviceRates { DeviceRates.cached(kernels.name) ?? DeviceRates() }
 }

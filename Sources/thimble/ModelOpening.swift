@@ -8,7 +8,7 @@ extension Engine {
   /// Loads a `.thimble` model, or imports a `.tflite` one in memory.
   func load(_ path: String) throws(CommandError) -> Session {
     let file = try ModelOpening.open(path, budget: budget)
-    do { return try Session(file, kernels: kernels, pool: pool, budget: budget) } catch {
+    do { return try Session(file, kernels: kernels, pool: pool, budget: budget, rates: rates) } catch {
       throw .failure("\(path): \(error.message)")
     }
   }

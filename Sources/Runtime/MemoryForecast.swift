@@ -1,0 +1,72 @@
+import Memory
+import ModelFile
+
+/// What a model takes and how fast it will be under any budget: from the file alone, without loading it.
+public struct MemoryForecast: ~Copyable {
+  private let file: ModelFile
+  private let threadCount: Int
+  private let rates: DeviceRates
+  /// Bytes of the budget that are taken before the model: program, stacks, other models.
+  private let takenByteCount: Int
+  /// Time of an inference that keeps everything.
+  public let fullNanoseconds: Double
+  /// The least budget that the model runs in, and the least at which it runs at full speed.
+  public let leastBudgetByteCount: Int
+  public let fullBudgetByteCount: Int
+
+  /// What happens under one budget.
+  public struct Entry: Sendable {
+    public let budgetByteCount: Int
+    public let plan: MemoryPlan
+    /// Most bytes of memory that the process has at once.
+    public let peakByteCount: Int
+    public let nanoseconds: Double
+    /// Time of an inference over that of one at full speed.
+    public let slowdown: Double
+  }
+
+  public init(
+    _ file: consuming ModelFile, threadCount: Int, rates: DeviceRates, takenByteCount: Int
+  ) {
+    let full = MemoryPlan.full(file, threadCount: threadCount)
+    let least = MemoryPlan.least(file, threadCount: threadCount)
+    let opening = file.openingByteCount
+    fullNanoseconds = CostModel(rates: rates, threadCount: threadCount).nanoseconds(file.graph)
+    fullBudgetByteCount = takenByteCount + max(opening, full.peakByteCount)
+    leastBudgetByteCount = takenByteCount + max(opening, min(least.peakByteCount, full.peakByteCount))
+    self.threadCount = threadCount
+    self.rates = rates
+    self.takenByteCount = takenByteCount
+    self.file = file
+  }
+
+  public var graph: Graph { file.graph }
+
+  /// Nil where the budget is too small.
+  public func entry(budgetByteCount: Int) -> Entry? {
+    let available = budgetByteCount - takenByteCount
+    guard available >= file.openingByteCount,
+      let plan = MemoryPlan(
+        file, threadCount: threadCount, availableByteCount: available, rates: rates, workspace: nil)
+    else { return nil }
+    let nanoseconds = fullNanoseconds + plan.addedNanoseconds
+    return Entry(
+      budgetByteCount: budgetByteCount, plan: plan,
+      peakByteCount: takenByteCount + max(file.openingByteCount, plan.peakByteCount), nanoseconds: nanoseconds,
+      slowdown: nanoseconds / fullNanoseconds)
+  }
+
+  /// Budgets from the least to the full one, each a constant factor above the one before.
+  public func curve(pointCount: Int) -> [Entry] {
+    var entries: [Entry] = []
+    for point in 0..<pointCount {
+      // Between the two as squares: where memory is short a little more of it does most.
+      let share = Double(point * point) / Double((pointCount - 1) * (pointCount - 1))
+      let budget = leastBudgetByteCount + Int(Double(fullBudgetByteCount - leastBudgetByteCount) * share)
+      if let entry = entry(budgetByteCount: budget), entry.budgetByteCount != entries.last?.budgetByteCount {
+        entries.append(entry)
+      }
+    }
+    return entries
+  }
+}
