@@ -40,9 +40,11 @@ public struct PressureReadings: Equatable, Sendable {
       self.usedByteCount = usedByteCount
     }
 
+    public var leftByteCount: Int { limitByteCount - min(max(usedByteCount, 0), limitByteCount) }
+
     /// `floor` is where it begins to be bad; half of it is high, a quarter critical, and five quarters near.
     func severity(floor: Int) -> PressureSeverity {
-      let left = max(0, limitByteCount - min(usedByteCount, limitByteCount))
+      let left = leftByteCount
       if left < floor / 4 { return .critical }
       if left < floor / 2 { return .high }
       if left < floor { return .some }
@@ -52,10 +54,10 @@ public struct PressureReadings: Equatable, Sendable {
 
   public init() {}
 
-  /// Of a machine's memory this part must be available: below it programs' own pages are thrown out and read again.
-  public static let machineFloorDivisor = 16
-  /// Of a group's limit this part must be left. Less than of a machine's, as a budget may be as large as the limit.
-  public static let groupFloorDivisor = 32
+  /// What of a machine's memory must be available: below it programs' own pages are thrown out and read again.
+  public static func machineFloor(_ limitByteCount: Int) -> Int { min(limitByteCount / 16, 256 << 20) }
+  /// What of a group's limit must be left. Less than of a machine's, as a budget may be as large as the limit.
+  public static func groupFloor(_ limitByteCount: Int) -> Int { min(limitByteCount / 32, 64 << 20) }
 
   /// The worst of all, and what it was, for the log; nil where nothing is wrong.
   public var worst: (severity: PressureSeverity, cause: String?) {
@@ -71,16 +73,14 @@ public struct PressureReadings: Equatable, Sendable {
     if maxCount > 0 { add(.high, "the control group has met memory.max") }
     if oomCount > 0 { add(.critical, "the control group is out of memory") }
     if let group {
-      let left = group.limitByteCount - min(group.usedByteCount, group.limitByteCount)
       add(
-        group.severity(floor: group.limitByteCount / PressureReadings.groupFloorDivisor),
-        "the control group has \(ByteCount.text(left)) of \(ByteCount.text(group.limitByteCount)) left")
+        group.severity(floor: PressureReadings.groupFloor(group.limitByteCount)),
+        "the control group has \(ByteCount.text(group.leftByteCount)) of \(ByteCount.text(group.limitByteCount)) left")
     }
     if let machine {
-      let left = machine.limitByteCount - min(machine.usedByteCount, machine.limitByteCount)
       add(
-        machine.severity(floor: machine.limitByteCount / PressureReadings.machineFloorDivisor),
-        "the machine has \(ByteCount.text(left)) of \(ByteCount.text(machine.limitByteCount)) available")
+        machine.severity(floor: PressureReadings.machineFloor(machine.limitByteCount)),
+        "the machine has \(ByteCount.text(machine.leftByteCount)) of \(ByteCount.text(machine.limitByteCount)) available")
     }
     return worst
   }

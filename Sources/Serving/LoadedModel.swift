@@ -3,17 +3,25 @@ import ModelFile
 import Runtime
 import System
 
-/// One version of a model, ready to run. The last reference gives its memory back.
+/// One version of a model that requests may ask. Its session is there while the model is awake; asleep it keeps only what
+/// describes it, and the open file, so that what wakes is what fell asleep, whatever is at the path by then.
 final class LoadedModel: @unchecked Sendable {
   let name: String
   let version: Int
-  let session: Session
   let configuration: ModelConfiguration
-  /// Bytes of the budget that it holds.
-  let byteCount: Int
+  let inputs: [Session.Port]
+  let outputs: [Session.Port]
   /// What the file was when it was read: a reload of the same file is nothing to do.
   let file: FileIdentity
-  private let labelMemory: MemoryBudget.Reservation
+  let opened: File
+  /// Bytes of the budget that it holds even asleep: labels, and the names of its inputs and outputs.
+  var describingByteCount: Int { describing.byteCount }
+  private let describing: HeldMemory
+  /// The worker's alone, as `Session` wants it.
+  private(set) var session: Session?
+  private let lock = Lock()
+  /// Guarded by `lock`.
+  private var current: Residency
 
   /// Tells whether a path still names the same unchanged file.
   struct FileIdentity: Equatable, Sendable {
@@ -30,45 +38,118 @@ final class LoadedModel: @unchecked Sendable {
     }
   }
 
+  /// What any thread may know of a model at one moment.
+  struct Residency: Sendable {
+    enum State: Sendable {
+      case awake
+      /// Comes back at the next request.
+      case asleep
+      /// Unloaded or replaced: stays away.
+      case retired
+    }
+
+    var state = State.awake
+    /// Bytes of the budget that it holds whatever its cache.
+    var floorByteCount = 0
+    var cacheByteCount = 0
+    var cacheByteCountMax = 0
+    var score: UseScore
+    var lastUsedNanoseconds: Int64
+    /// Requests that wait or run.
+    var pendingCount = 0
+
+    var byteCount: Int { floorByteCount + cacheByteCount }
+
+    /// Nobody waits for it, and nobody has asked it for so long.
+    func isIdle(since now: Int64, for nanoseconds: Int64) -> Bool {
+      state == .awake && pendingCount == 0 && now - lastUsedNanoseconds >= nanoseconds
+    }
+
+    func shares(at now: Int64) -> CacheShares.Model {
+      .init(
+        score: score.value(at: now), cacheByteCount: cacheByteCount, cacheByteCountMax: cacheByteCountMax,
+        idleNanoseconds: now - lastUsedNanoseconds)
+    }
+  }
+
   init(
-    name: String, version: Int, path: String, configuration: ModelConfiguration, kernels: Kernels, pool: ThreadPool,
-    budget: MemoryBudget
-  ) throws(ServingError) {
-    // What is examined is what is opened: the path may name another file a moment later.
-    let opened: File
-    do { opened = try File(reading: path) } catch { throw .repository(error) }
-    let status: FileStatus
-    do { status = try opened.status() } catch { throw .repository(error) }
-    guard status.isRegular else { throw .notAFile(path: path) }
-    file = FileIdentity(status)
-    labelMemory = try LoadedModel.reserveLabels(configuration.labels, budget)
-    (session, byteCount) = try LoadedModel.open(opened, kernels, pool, budget)
+    name: String, version: Int, configuration: ModelConfiguration, file opened: consuming File, identity: FileIdentity,
+    session: Session, describing: HeldMemory
+  ) {
+    self.describing = describing
     self.name = name
     self.version = version
     self.configuration = configuration
+    self.opened = opened
+    file = identity
+    inputs = session.inputs
+    outputs = session.outputs
+    self.session = session
+    let now = Clock.nowNanoseconds
+    current = Residency(score: UseScore(at: now), lastUsedNanoseconds: now)
+    noteSizes()
   }
 
-  /// A string of over 15 bytes takes an allocation of its own.
-  private static func reserveLabels(
-    _ labels: [String], _ budget: MemoryBudget
-  ) throws(ServingError) -> MemoryBudget.Reservation {
-    let byteCount = labels.reduce(0) { $0 + 16 + ($1.utf8.count > 15 ? $1.utf8.count + 48 : 0) }
-    do { return try budget.reserve(byteCount, for: .metadata) } catch { throw .memory(error) }
+  /// Bytes of the heap. A string of over 15 bytes takes an allocation of its own.
+  static func describingByteCount(_ labels: [String], _ ports: [Session.Port]) -> Int {
+    var byteCount = labels.reduce(0) { $0 + 16 + ($1.utf8.count > 15 ? $1.utf8.count + 48 : 0) }
+    // Few ports are part of the heap's allowance.
+    if ports.count > 8 {
+      byteCount += ports.reduce(0) { $0 + 192 + $1.name.utf8.count + 8 * $1.shape.dimensions.count }
+    }
+    return byteCount
   }
 
-  private static func open(
-    _ opened: borrowing File, _ kernels: Kernels, _ pool: ThreadPool, _ budget: MemoryBudget
-  ) throws(ServingError) -> (Session, byteCount: Int) {
-    do throws(SessionError) {
-      let file: ModelFile
-      do { file = try ModelFile.open(opened, budget: budget) } catch { throw SessionError(error) }
-      let needs = Session.needs(file, plan: Plan(file.graph, threadCount: pool.threadCount))
-      return (try Session(file, kernels: kernels, pool: pool, budget: budget), needs.loadedByteCount)
-    } catch {
-      switch error {
-      case .memory(let error): throw .memory(error)
-      case .file(let error): throw .modelFile(path: opened.path, error)
-      }
+  // MARK: Any thread
+
+  var residency: Residency { lock.withLock { current } }
+
+  /// Bytes of the budget that it holds now.
+  var byteCount: Int { residency.byteCount + describingByteCount }
+
+  func requestBegan() { lock.withLock { current.pendingCount += 1 } }
+  func requestEnded() { lock.withLock { current.pendingCount -= 1 } }
+
+  // MARK: The worker's
+
+  func use(at now: Int64) {
+    lock.withLock {
+      current.score.use(at: now)
+      current.lastUsedNanoseconds = now
+    }
+  }
+
+  /// After a run, during which it was not idle either.
+  func used(at now: Int64) { lock.withLock { current.lastUsedNanoseconds = now } }
+
+  func wake(_ session: Session) {
+    self.session = session
+    lock.withLock { current.state = .awake }
+    noteSizes()
+  }
+
+  /// Gives the session's memory back.
+  func end(_ state: Residency.State) {
+    session = nil
+    lock.withLock {
+      current.state = state
+      (current.floorByteCount, current.cacheByteCount, current.cacheByteCountMax) = (0, 0, 0)
+    }
+  }
+
+  /// Lets the session keep so many bytes of weights.
+  func resizeCache(to byteCount: Int) {
+    _ = session?.resizeCache(to: byteCount)
+    noteSizes()
+  }
+
+  /// What the session holds may also change by itself, within what it has reserved.
+  func noteSizes() {
+    guard let session else { return }
+    lock.withLock {
+      current.floorByteCount = session.floorByteCount
+      current.cacheByteCount = session.cacheByteCount
+      current.cacheByteCountMax = session.cacheByteCountMax
     }
   }
 }
