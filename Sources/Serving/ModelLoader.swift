@@ -42,6 +42,13 @@ struct ModelLoader: Sendable {
       _ = try residents.wake(current)
       return current
     }
+    return try load(name: name, version: version, path: path, configuration: configuration)
+  }
+
+  /// Loads a version from a file. Errors: it is no regular file, no model, or does not fit.
+  func load(
+    name: String, version: Int, path: String, configuration: ModelConfiguration
+  ) throws(ServingError) -> LoadedModel {
     // What is examined is what is opened: the path may name another file a moment later.
     let opened: File
     do { opened = try File(reading: path) } catch { throw .repository(error) }
