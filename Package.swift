@@ -37,7 +37,7 @@ var targets: [Target] = [
   module("System", ["CSystem"]),
   module("ModelFile", ["Tensors", "System", "CZstd"], libraries: ["zstd"], pages: ["FORMAT.md"]),
   module("Importing", ["Tensors", "ModelFile"]),
-  module("Memory", ["System", "ModelFile"]),
+  module("Memory", ["CSystem", "System", "ModelFile"]),
   module("Runtime", ["Tensors", "System", "ModelFile", "Memory", "CKernels", "CSystem"]),
   module("Power", ["System"]),
   module("Protocols", ["Tensors"]),

@@ -5,17 +5,24 @@ public enum CacheShares {
   public struct Model: Sendable, Equatable {
     /// Its `UseScore` before the use that is decided upon.
     public var score: Double
-    /// Bytes of weights kept now, and at most.
+    /// Bytes of weights kept now, at least and at most.
     public var cacheByteCount: Int
+    public var cacheByteCountMin: Int
     public var cacheByteCountMax: Int
     public var idleNanoseconds: Int64
 
-    public init(score: Double, cacheByteCount: Int, cacheByteCountMax: Int, idleNanoseconds: Int64) {
+    public init(
+      score: Double, cacheByteCount: Int, cacheByteCountMin: Int = 0, cacheByteCountMax: Int, idleNanoseconds: Int64
+    ) {
       self.score = score
       self.cacheByteCount = cacheByteCount
+      self.cacheByteCountMin = cacheByteCountMin
       self.cacheByteCountMax = cacheByteCountMax
       self.idleNanoseconds = idleNanoseconds
     }
+
+    /// Bytes that it could give.
+    var spareByteCount: Int { max(0, cacheByteCount - cacheByteCountMin) }
 
     /// What a model counts against others. A burst is forgotten when nothing has followed it for two half-lives: from then
     /// on it is worth no more than a few uses at its end.
@@ -41,7 +48,7 @@ public enum CacheShares {
     var granted = min(wanted, max(0, freeByteCount))
     for index in order(models) where index != used && granted < wanted {
       guard model.score > 0, 2 * models[index].worth <= model.score else { break }
-      let taken = min(sizes[index], wanted - granted)
+      let taken = min(models[index].spareByteCount, wanted - granted)
       sizes[index] -= taken
       granted += taken
     }
@@ -58,7 +65,7 @@ public enum CacheShares {
     // Somewhat more, so that many small needs do not shrink a cache many times.
     var left = needed <= 0 ? 0 : needed + min(quantumByteCount, Int.max - needed)
     for index in order(models).filter({ $0 != sparing }) + (sparing.map { [$0] } ?? []) {
-      let taken = min(sizes[index], left)
+      let taken = min(models[index].spareByteCount, left)
       sizes[index] -= taken
       left -= taken
     }

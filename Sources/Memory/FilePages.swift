@@ -1,3 +1,4 @@
+import CSystem
 import System
 
 /// Counts the pages of a mapped file that become resident when parts of it are touched: around each page the kernel maps the
@@ -45,5 +46,15 @@ struct FilePages {
   /// Pages of the windows that a run of pages touches, wherever windows begin.
   private static func windows(_ part: (first: Int, last: Int), of window: Int) -> Int {
     (part.last - part.first + window - 1) / window * window + window
+  }
+
+  /// Lets the pages of a part of a mapped file go, with the windows that came with them.
+  static func release(_ offset: Int, _ byteCount: Int, of mapped: UnsafeRawBufferPointer) {
+    let base = Int(bitPattern: mapped.baseAddress!)
+    let window = FilePages.windowByteCount
+    let start = max(base, (base + offset) / window * window)
+    let end = min(
+      base + Mapping.roundedToPages(mapped.count), (base + offset + byteCount + window - 1) / window * window)
+    if start < end { _ = thimble_release_pages(UnsafeMutableRawPointer(bitPattern: start)!, end - start) }
   }
 }

@@ -52,6 +52,11 @@ public final class MemoryBudget: Sendable {
       throw .doesNotFit(needed: byteCount, available: availableByteCount, leastBudget: Int.max)
     }
     let count = Mapping.roundedToPages(byteCount)
+    try take(count, purpose)
+    return Reservation(budget: self, byteCount: count, purpose: purpose)
+  }
+
+  fileprivate func take(_ count: Int, _ purpose: Purpose) throws(MemoryError) {
     try lock.withLock { () throws(MemoryError) in
       guard count <= limitByteCount - reserved else {
         throw .doesNotFit(needed: count, available: max(0, limitByteCount - reserved), leastBudget: reserved + count)
@@ -60,7 +65,6 @@ public final class MemoryBudget: Sendable {
       peak = max(peak, reserved)
       ledger[purpose.rawValue] += count
     }
-    return Reservation(budget: self, byteCount: count, purpose: purpose)
   }
 
   /// Checks that several needs fit together, without reserving them.
@@ -81,7 +85,7 @@ public final class MemoryBudget: Sendable {
   /// Bytes held until this value goes out of scope.
   public struct Reservation: ~Copyable, Sendable {
     private let budget: MemoryBudget
-    public let byteCount: Int
+    public private(set) var byteCount: Int
     public let purpose: Purpose
 
     fileprivate init(budget: MemoryBudget, byteCount: Int, purpose: Purpose) {
@@ -91,6 +95,14 @@ public final class MemoryBudget: Sendable {
     }
 
     deinit { budget.release(byteCount, purpose) }
+
+    /// Holds whole pages for `newByteCount` bytes from now on. Less always succeeds; where more is refused nothing changes.
+    public mutating func resize(to newByteCount: Int) throws(MemoryError) {
+      let count = Mapping.roundedToPages(newByteCount)
+      if count > byteCount { try budget.take(count - byteCount, purpose) }
+      if count < byteCount { budget.release(byteCount - count, purpose) }
+      byteCount = count
+    }
   }
 }
 

@@ -38,6 +38,9 @@ public struct ModelFile: ~Copyable, Sendable {
     mapping = opening.mapping
   }
 
+  /// The whole file. It lives as long as this value.
+  public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: mapping.bytes[..<byteCount]) }
+
   /// The stored bytes of a tile of this file's graph. They live as long as this value.
   public func storedBytes(of tile: Tile) -> UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(rebasing: mapping.bytes[tile.fileOffset..<tile.fileOffset + tile.storedByteCount])

@@ -6,6 +6,8 @@ public enum ModelFileWriter {
     /// zstd where it saves at least an eighth of a tile. A raw tile costs nothing to load and is used from the mapping, whose
     /// clean pages the kernel may take back; a frame is decoded to private memory at some 0.8 GB/s.
     case whereItSaves
+    /// zstd wherever it saves a byte: for the smallest file.
+    case always
     /// Everything raw: for a model that is used once, from memory.
     case none
   }
@@ -21,7 +23,8 @@ public enum ModelFileWriter {
 
   /// Writes to `path` by way of a neighbour that is renamed at the end, so that a reader never sees half a file.
   public static func write(
-    _ graph: Graph, payloads: [[UInt8]], to path: String, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
+    _ graph: Graph, payloads: [[UInt8]], to path: String, compression: Compression = .whereItSaves,
+    progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(ModelFileError) -> Summary {
     // A rename would put the model in the place of a device or a folder.
     if let status = try? FileSystem.status(of: path), !status.isRegular {
@@ -31,7 +34,7 @@ public enum ModelFileWriter {
     do throws(ModelFileError) {
       let file: File
       do { file = try File(creating: temporary) } catch { throw .system(error) }
-      let summary = try write(graph, payloads: payloads, to: file, compression: .whereItSaves, progress: progress)
+      let summary = try write(graph, payloads: payloads, to: file, compression: compression, progress: progress)
       do throws(SystemError) {
         try file.synchronize()
         try FileSystem.rename(temporary, to: path)
@@ -69,8 +72,8 @@ public enum ModelFileWriter {
         let count = min(tileByteCount(unit: units[index]), payload.count - start)
         let tile = try payload.withUnsafeBytesTyped { (bytes) throws(ModelFileError) -> Tile in
           let bytes = UnsafeRawBufferPointer(rebasing: bytes[start..<start + count])
-          let limit = bytes.count - bytes.count / 8
-          if compression == .whereItSaves, let frame = compressor?.compress(bytes, limit: limit) {
+          let limit = compression == .always ? bytes.count : bytes.count - bytes.count / 8
+          if compression != .none, let frame = compressor?.compress(bytes, limit: limit) {
             return try frame.withUnsafeBytesTyped { (frame) throws(ModelFileError) -> Tile in
               try writeTile(frame, .zstd, decodedByteCount: count, to: file, at: offset)
             }
@@ -129,7 +132,7 @@ public enum ModelFileWriter {
     }
     var header = ModelFormat.Header()
     var stored = encoded
-    if compression == .whereItSaves,
+    if compression != .none,
       let frame = encoded.withUnsafeBytes({ compressor?.compress($0, limit: encoded.count) })
     {
       stored = frame

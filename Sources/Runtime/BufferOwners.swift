@@ -14,9 +14,7 @@ struct BufferOwners {
     first = graph.tensors.map { _ in Int.max }
     last = graph.tensors.map { _ in -1 }
     for input in graph.inputs {
-      // Inputs outlive the run, so that a caller may run again without writing them again.
       first[input] = -1
-      last[input] = end
     }
     for (step, operation) in graph.operators.enumerated() {
       first[operation.output] = step

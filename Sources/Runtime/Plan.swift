@@ -1,19 +1,20 @@
 import Memory
 import ModelFile
 
-/// Where everything a graph needs while it runs lies in one arena: decided from the graph alone, before anything is loaded.
+/// Where everything a graph needs while it runs lies: decided from the graph alone, before anything is loaded.
 public struct Plan: Sendable {
   public let threadCount: Int
-  /// Bytes of the arena: activations and scratch memory, then what stays the same between runs.
-  public let arenaByteCount: Int
-  /// Bytes of the part that activations share by lifetime.
+  /// Bytes of activations and scratch memory, which share their places by lifetime; needed only while the graph runs.
   public let activationByteCount: Int
-  /// Arena offset of each tensor; nil for constants and for tensors that are never used.
+  /// Bytes of what stays the same between runs.
+  public let tableByteCount: Int
+  /// Where each tensor starts among the activations; nil for constants and for tensors that are never used.
   let tensorOffsets: [Int?]
-  /// Arena offset of each operator's scratch memory (all threads'), of the input whose channels a depthwise convolution
-  /// has repeated, and of its channel blocks.
+  /// Where each operator's scratch memory (all threads') starts, and the input whose channels a depthwise convolution has
+  /// repeated.
   let scratchOffsets: [Int?]
   let repeatedInputOffsets: [Int?]
+  /// Where each operator's channel blocks start among the tables.
   let channelBlockOffsets: [Int?]
   /// One row of zero points for each value that stands for zero outside a picture.
   let zeroRows: [ZeroRow]
@@ -30,7 +31,7 @@ public struct Plan: Sendable {
   public init(_ graph: Graph, threadCount: Int) {
     let needs = graph.operators.map { OperatorNeeds($0.operation) }
     let placement = BufferPlacement(graph, needs, threadCount: threadCount)
-    var end = placement.byteCount
+    var end = 0
     func takePersistent(_ byteCount: Int) -> Int {
       let offset = end
       end += (byteCount + Plan.slack + 63) / 64 * 64
@@ -44,7 +45,7 @@ public struct Plan: Sendable {
     scratchOffsets = placement.scratchBuffers.map { $0.map { placement.offsets[$0] } }
     repeatedInputOffsets = placement.repeatedInputBuffers.map { $0.map { placement.offsets[$0] } }
     activationByteCount = placement.byteCount
-    arenaByteCount = end
+    tableByteCount = end
     self.threadCount = threadCount
   }
 
@@ -60,6 +61,14 @@ public struct Plan: Sendable {
       }
     }
     return rows
+  }
+
+  /// Writes the rows of zero points into the tables.
+  func fillZeroRows(_ tables: UnsafeMutableRawPointer) {
+    for row in zeroRows {
+      UnsafeMutableRawBufferPointer(start: tables + row.offset, count: row.byteCount + Plan.slack).initializeMemory(
+        as: UInt8.self, repeating: row.value)
+    }
   }
 
   func zeroRowOffset(of value: UInt8) -> Int { zeroRows.first { $0.value == value }?.offset ?? 0 }

@@ -4,42 +4,25 @@ import ModelFile
 import System
 import Tensors
 
-/// A loaded model, ready to run: its weights, its plan and one arena. One run at a time.
+/// A loaded model, ready to run: its weights, its tables and its steps. Activations lie in a workspace that sessions share:
+/// inputs are written, the network run and outputs read without another session running in between.
 public final class Session: @unchecked Sendable {
   public let inputs: [Port]
   public let outputs: [Port]
   public let plan: Plan
   /// The steps in order: the source format's name, the output's shape, multiplications and additions.
   public let stepSummaries: [StepSummary]
-  private let weights: WeightStore
-  private let arena: Arena
+  let weights: WeightStore
+  let workspace: Workspace
+  var claim: Workspace.Claim
+  let planner: WeightPlanner
+  private let tables: Arena
   private let pool: ThreadPool
   private let steps: [any Step]
   private let metadata: MemoryBudget.Reservation
+  var metadataByteCount: Int { metadata.byteCount + tables.byteCount }
   /// Where the first thread writes step times while a run is recorded.
   private nonisolated(unsafe) var recording: UnsafeMutablePointer<Int64>?
-
-  public struct StepSummary: Sendable {
-    public let name: String
-    public let outputShape: Shape
-    public let multiplyAdds: Int
-
-    /// One entry a step; a reshape is no step, and a channel multiplier is one of its own.
-    fileprivate static func summaries(of graph: Graph) -> [StepSummary] {
-      var summaries: [StepSummary] = []
-      for step in graph.operators {
-        let shape = graph.tensors[step.output].shape
-        if case .reshape = step.operation, graph.tensors[step.inputs[0]].constant == nil { continue }
-        if case .depthwiseConvolution(let convolution) = step.operation,
-          convolution.geometry.inputChannels != convolution.geometry.outputChannels
-        {
-          summaries.append(StepSummary(name: step.name + " channels", outputShape: shape, multiplyAdds: 0))
-        }
-        summaries.append(StepSummary(name: step.name, outputShape: shape, multiplyAdds: step.operation.multiplyAdds))
-      }
-      return summaries
-    }
-  }
 
   /// A tensor that the caller fills or reads.
   public struct Port: Sendable {
@@ -52,56 +35,59 @@ public final class Session: @unchecked Sendable {
     public var byteCount: Int { shape.elementCount * elementType.byteCount }
   }
 
-  /// Bytes a model takes from the budget: while it is loaded, and the peak while it loads.
-  public struct Needs: Sendable, Equatable {
-    public let arenaByteCount: Int
-    public let weights: WeightStore.Needs
-    public let metadataByteCount: Int
-
-    public var loadedByteCount: Int {
-      arenaByteCount + weights.residentByteCount + weights.inPlaceByteCount + metadataByteCount
-    }
-    /// The arena comes after the weights are loaded, so that it and what loading takes are never there together.
-    public var peakByteCount: Int {
-      max(loadedByteCount, loadedByteCount - arenaByteCount + weights.loadingByteCount)
-    }
-  }
-
-  public static func needs(_ file: borrowing ModelFile, plan: Plan) -> Needs {
-    Needs(
-      arenaByteCount: Mapping.roundedToPages(plan.arenaByteCount), weights: .init(of: file),
-      metadataByteCount: file.graphByteCount)
-  }
-
-  /// Loads a model for the pool's threads with one instruction set's kernels.
+  /// Loads a model for the pool's threads with one instruction set's kernels, in the way that runs fastest in the memory that
+  /// the budget has left, or in `memoryByteCount` bytes of it. Without a workspace it gets one of its own.
   public init(
-    _ file: consuming ModelFile, kernels: Kernels, pool: ThreadPool, budget: MemoryBudget
+    _ file: consuming ModelFile, kernels: Kernels, pool: ThreadPool, budget: MemoryBudget, workspace: Workspace? = nil,
+    memoryByteCount: Int? = nil
   ) throws(SessionError) {
+    let workspace = try inMemory { () throws(MemoryError) -> Workspace in
+      if let workspace { return workspace }
+      return try Workspace(budget: budget)
+    }
+    let available = min(memoryByteCount ?? Int.max, budget.availableByteCount)
+    let memoryPlan = try inMemory { () throws(MemoryError) in
+      try MemoryPlan(file, threadCount: pool.threadCount, availableByteCount: available, workspace: workspace, budget)
+    }
     let graph = file.graph
-    let plan = Plan(graph, threadCount: pool.threadCount)
-    let needs = Session.needs(file, plan: plan)
+    let plan = memoryPlan.plan
     let metadata = try inMemory { () throws(MemoryError) in
-      try budget.check(needs.peakByteCount)
-      return try budget.reserve(needs.metadataByteCount, for: .metadata)
+      try budget.reserve(memoryPlan.metadataByteCount, for: .metadata)
     }
+    let tables = try inMemory { () throws(MemoryError) in
+      try Arena(byteCount: plan.tableByteCount, for: .metadata, budget: budget)
+    }
+    plan.fillZeroRows(tables.base)
     let weights: WeightStore
-    do { weights = try WeightStore(file, budget: budget) } catch { throw SessionError(error) }
-    let arena = try inMemory { () throws(MemoryError) in
-      try Arena(byteCount: plan.arenaByteCount, for: .activations, budget: budget)
+    do throws(MemoryError) {
+      weights = try WeightStore(file, usage: memoryPlan.usage, placement: memoryPlan.placement, budget: budget)
+    } catch {
+      throw .memory(error)
     }
-    for row in plan.zeroRows {
-      UnsafeMutableRawBufferPointer(start: arena.base + row.offset, count: row.byteCount + 64).initializeMemory(
-        as: UInt8.self, repeating: row.value)
-    }
-    steps = try StepBuilder(graph: graph, plan: plan, kernels: kernels, weights: weights, arena: arena.base).build()
+    try Session.load(weights, memoryPlan, pool, workspace)
+    claim = try inMemory { () throws(MemoryError) in try workspace.claim(memoryPlan.runningNeeds) }
+    steps = StepBuilder(graph: graph, plan: plan, kernels: kernels, weights: weights, tables: tables.base).build()
     stepSummaries = StepSummary.summaries(of: graph)
     inputs = graph.inputs.map { Session.port(graph.tensors[$0], plan.tensorOffsets[$0]!) }
     outputs = graph.outputs.map { Session.port(graph.tensors[$0], plan.tensorOffsets[$0]!) }
+    planner = memoryPlan.planner
     self.plan = plan
     self.metadata = metadata
-    self.arena = arena
+    self.tables = tables
     self.weights = weights
+    self.workspace = workspace
     self.pool = pool
+  }
+
+  /// Checks and decodes the weights on all threads.
+  private static func load(
+    _ weights: WeightStore, _ plan: MemoryPlan, _ pool: ThreadPool, _ workspace: Workspace
+  ) throws(SessionError) {
+    let claim = try inMemory { () throws(MemoryError) in try workspace.claim(plan.loadingNeeds) }
+    pool.run(WeightLoading(weights, workspace))
+    _ = consume claim
+    workspace.trim()
+    do { try weights.finishLoading() } catch { throw .file(error) }
   }
 
   private static func port(_ tensor: TensorInfo, _ offset: Int) -> Port {
@@ -114,14 +100,16 @@ public final class Session: @unchecked Sendable {
   public func writeInput<Failure: Error>(
     _ index: Int, _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
   ) throws(Failure) {
-    let bytes = UnsafeMutableRawBufferPointer(start: arena.base + inputs[index].offset, count: inputs[index].byteCount)
+    let bytes = UnsafeMutableRawBufferPointer(
+      start: workspace.activationBase + inputs[index].offset, count: inputs[index].byteCount)
     try body(bytes)
     if inputs[index].elementType == .int8 { Session.flipSigns(UnsafeRawBufferPointer(bytes), into: bytes) }
   }
 
   /// Copies an output's bytes, in the tensor's own element type; `target` has the port's `byteCount`.
   public func readOutput(_ index: Int, into target: UnsafeMutableRawBufferPointer) {
-    let bytes = UnsafeRawBufferPointer(start: arena.base + outputs[index].offset, count: outputs[index].byteCount)
+    let bytes = UnsafeRawBufferPointer(
+      start: workspace.activationBase + outputs[index].offset, count: outputs[index].byteCount)
     if outputs[index].elementType == .int8 {
       Session.flipSigns(bytes, into: target)
     } else {
@@ -134,25 +122,34 @@ public final class Session: @unchecked Sendable {
     for index in 0..<source.count { target[index] = source[index] ^ 0x80 }
   }
 
-  /// Computes the outputs from the inputs. Allocates nothing.
-  public func run() { pool.run(self) }
+  /// Computes the outputs from the inputs, which do not survive it. Allocates nothing.
+  public func run() {
+    weights.prepare(workspace)
+    pool.run(self)
+  }
+
+  /// Whether the last run had all the weights. Errors: some could not be decoded.
+  public func checkFile() throws(SessionError) {
+    if weights.hasFailed { throw .file(.undecodable(part: "a tile of weights")) }
+  }
 
   /// Computes the outputs and writes each step's nanoseconds, its barrier included, to `stepNanoseconds`, which has as many
   /// elements as `stepSummaries`.
   public func run(recording stepNanoseconds: UnsafeMutableBufferPointer<Int64>) {
     recording = stepNanoseconds.baseAddress
-    pool.run(self)
+    run()
     recording = nil
   }
 }
 
 extension Session: Job {
-  func run(part: Int, of parts: Int, barrier: borrowing Barrier) {
-    let context = StepContext(arena: arena.base)
+  func run(part: Int, of parts: Int, barrier: Barrier) {
+    let context = StepContext(arena: workspace.activationBase, barrier: barrier)
+    let streaming = weights.isStreaming ? weights : nil
     let times = part == 0 ? recording : nil
     var start = times == nil ? 0 : Clock.nowNanoseconds
     for index in steps.indices {
-      if index > 0 { barrier.wait() }
+      if index > 0 { barrier.wait(helping: streaming, part: part) }
       steps[index].run(context, part: part, of: parts)
       if let times {
         let now = Clock.nowNanoseconds
@@ -163,29 +160,22 @@ extension Session: Job {
   }
 }
 
+/// Loads weights on all threads of a pool.
+private final class WeightLoading: Job {
+  private let weights: WeightStore
+  private let workspace: Workspace
+
+  init(_ weights: WeightStore, _ workspace: Workspace) {
+    self.weights = weights
+    self.workspace = workspace
+  }
+
+  func run(part: Int, of parts: Int, barrier: Barrier) { weights.load(part: part, workspace: workspace) }
+}
+
 /// Runs `body`, wrapping its error.
 private func inMemory<Result: ~Copyable>(
   _ body: () throws(MemoryError) -> Result
 ) throws(SessionError) -> Result {
   do { return try body() } catch { throw .memory(error) }
-}
-
-/// Why a model could not be loaded.
-public enum SessionError: Error, Sendable {
-  case memory(MemoryError)
-  case file(ModelFileError)
-
-  public init(_ error: LoadingError) {
-    switch error {
-    case .memory(let error): self = .memory(error)
-    case .file(let error): self = .file(error)
-    }
-  }
-
-  public var message: String {
-    switch self {
-    case .memory(let error): error.message
-    case .file(let error): error.message
-    }
-  }
 }

@@ -7,8 +7,10 @@ protocol Step: AnyObject {
 
 /// What a step finds when it runs.
 struct StepContext: ~Copyable {
-  /// Start of the session's arena.
+  /// Start of the activations.
   let arena: UnsafeMutableRawPointer
+  /// Where all threads wait for each other.
+  let barrier: Barrier
 }
 
 /// Where a tensor's bytes are: in the arena, or outside it for constants.

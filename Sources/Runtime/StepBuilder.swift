@@ -9,35 +9,33 @@ struct StepBuilder {
   let plan: Plan
   let kernels: Kernels
   let weights: WeightStore
-  let arena: UnsafeMutableRawPointer
+  /// Memory of `plan.tableByteCount` bytes.
+  let tables: UnsafeMutableRawPointer
 
-  func build() throws(SessionError) -> [any Step] {
+  func build() -> [any Step] {
     var steps: [any Step] = []
-    for (index, step) in graph.operators.enumerated() { try append(step, index, to: &steps) }
+    for (index, step) in graph.operators.enumerated() { append(step, index, to: &steps) }
     return steps
   }
 
-  private func place(_ tensor: Int) throws(SessionError) -> TensorPlace {
+  private func place(_ tensor: Int) -> TensorPlace {
     if let blob = graph.tensors[tensor].constant {
-      guard let bytes = weights.contiguousBytes(of: blob) else {
-        throw .file(.invalid("constant \(graph.tensors[tensor].name) lies in pieces"))
-      }
-      return TensorPlace(constant: bytes.baseAddress!)
+      return TensorPlace(constant: weights.fixedBytes(of: blob).baseAddress!)
     }
     return TensorPlace(arenaOffset: plan.tensorOffsets[tensor]!)
   }
 
-  private func append(_ step: Operator, _ index: Int, to steps: inout [any Step]) throws(SessionError) {
+  private func append(_ step: Operator, _ index: Int, to steps: inout [any Step]) {
     var inputs: [TensorPlace] = []
-    for input in step.inputs { inputs.append(try place(input)) }
-    let output = try place(step.output)
+    for input in step.inputs { inputs.append(place(input)) }
+    let output = place(step.output)
     let info = graph.tensors[step.output]
     switch step.operation {
     case .convolution(let convolution):
       steps.append(
         ConvolutionStep(
           convolution, kernels: kernels, input: inputs[0], output: output,
-          segments: weights.segments(of: convolution.weights), channels: channelBlocks(convolution, index),
+          weights: weights.layer(of: convolution.weights), channels: channelBlocks(convolution, index),
           zeroRow: zeroRow(convolution),
           scratch: .init(
             offset: plan.scratchOffsets[index]!, byteCountPerThread: ConvolutionStep.scratchByteCount(convolution),
@@ -53,7 +51,7 @@ struct StepBuilder {
       steps.append(
         MeanStep(
           mean, kernels: kernels, input: inputs[0], output: output,
-          placeholder: arena.assumingMemoryBound(to: UInt8.self)))
+          placeholder: tables.assumingMemoryBound(to: UInt8.self)))
     case .softmax(let softmax):
       steps.append(SoftmaxStep(softmax, kernels: kernels, input: inputs[0], output: output))
     case .lookup(let table):
@@ -106,17 +104,17 @@ struct StepBuilder {
     steps.append(
       DepthwiseStep(
         convolution, kernels: kernels, input: input, output: output,
-        segments: weights.segments(of: convolution.weights), channels: channelBlocks(convolution, index),
+        weights: weights.layer(of: convolution.weights), channels: channelBlocks(convolution, index),
         zeroRow: zeroRow(convolution), scratchOffset: plan.scratchOffsets[index]!))
   }
 
   private func channelBlocks(_ convolution: Convolution, _ index: Int) -> ChannelBlocks {
     ChannelBlocks(
       convolution, wantsSignedActivations: kernels.table.pointee.wants_signed_activations,
-      in: arena + plan.channelBlockOffsets[index]!)
+      in: tables + plan.channelBlockOffsets[index]!)
   }
 
   private func zeroRow(_ convolution: Convolution) -> TensorPlace {
-    TensorPlace(arenaOffset: plan.zeroRowOffset(of: convolution.inputZeroPoint))
+    TensorPlace(constant: UnsafeRawPointer(tables + plan.zeroRowOffset(of: convolution.inputZeroPoint)))
   }
 }

@@ -5,7 +5,7 @@ import System
 /// Work that all threads of a pool share.
 protocol Job: AnyObject {
   /// Does one part's share; every thread must pass the same barriers.
-  func run(part: Int, of parts: Int, barrier: borrowing Barrier)
+  func run(part: Int, of parts: Int, barrier: Barrier)
 }
 
 /// A fixed set of threads that run one job at a time, the caller being one of them; idle threads park.
@@ -95,7 +95,7 @@ private final class Crew: @unchecked Sendable {
 }
 
 /// All threads wait here until the last one comes.
-struct Barrier: ~Copyable, Sendable {
+final class Barrier: Sendable {
   private let count: UInt32
   private let arrived = Futex()
   private let phase = Futex()
@@ -103,16 +103,18 @@ struct Barrier: ~Copyable, Sendable {
 
   init(count: Int) { self.count = UInt32(count) }
 
-  func wait() {
+  /// A part that would wait decodes `weights` that will be needed instead, as long as there are any.
+  func wait(helping weights: WeightStore? = nil, part: Int = 0) {
     if count == 1 { return }
     let current = phase.load()
     if arrived.add(1) == count {
       arrived.store(0)
       phase.add(1)
       if sleepers.load() > 0 { phase.wakeAll() }
-    } else {
-      phase.waitForChange(from: current, sleepers: sleepers, spinCount: ThreadPool.spinCount)
+      return
     }
+    if let weights { while phase.load() == current && weights.help(part: part) {} }
+    phase.waitForChange(from: current, sleepers: sleepers, spinCount: ThreadPool.spinCount)
   }
 }
 

@@ -89,6 +89,10 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     let start = Clock.nowNanoseconds
     durations.queueNanoseconds = start - receivedNanoseconds
     guard start <= latestStartNanoseconds else { throw tooLate }
+    // Found now: once the model has run, nothing may move before its outputs have been read.
+    let tensors = try residents.findingRoom(sparing: model) { () throws(MemoryError) in
+      try residents.buffers.take(InferenceJob.outputByteCount(request, of: model))
+    }
     try InferenceJob.writeInputs(request, body.bytes, to: session)
     body.giveBack()
     self.body = nil
@@ -96,7 +100,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     session.run()
     residents.end(model)
     let inferenceDone = Clock.nowNanoseconds
-    let answer = try InferenceJob.answer(request, of: model, session, residents)
+    let answer = try InferenceJob.answer(request, of: model, session, tensors, residents)
     durations.inputNanoseconds = inputsDone - start
     durations.inferenceNanoseconds = inferenceDone - inputsDone
     durations.outputNanoseconds = Clock.nowNanoseconds - inferenceDone

@@ -19,6 +19,7 @@ final class LoadedModel: @unchecked Sendable {
   private let describing: HeldMemory
   /// The worker's alone, as `Session` wants it.
   private(set) var session: Session?
+  private var vainCacheByteCount: Int?
   private let lock = Lock()
   /// Guarded by `lock`.
   private var current: Residency
@@ -52,13 +53,18 @@ final class LoadedModel: @unchecked Sendable {
     /// Bytes of the budget that it holds whatever its cache.
     var floorByteCount = 0
     var cacheByteCount = 0
+    var cacheByteCountMin = 0
     var cacheByteCountMax = 0
+    /// Bytes of the workspace that a run needs.
+    var workspaceByteCount = 0
     var score: UseScore
     var lastUsedNanoseconds: Int64
     /// Requests that wait or run.
     var pendingCount = 0
 
     var byteCount: Int { floorByteCount + cacheByteCount }
+    /// What it cannot give while it is awake.
+    var leastByteCount: Int { floorByteCount + cacheByteCountMin + workspaceByteCount }
 
     /// Nobody waits for it, and nobody has asked it for so long.
     func isIdle(since now: Int64, for nanoseconds: Int64) -> Bool {
@@ -67,8 +73,8 @@ final class LoadedModel: @unchecked Sendable {
 
     func shares(at now: Int64) -> CacheShares.Model {
       .init(
-        score: score.value(at: now), cacheByteCount: cacheByteCount, cacheByteCountMax: cacheByteCountMax,
-        idleNanoseconds: now - lastUsedNanoseconds)
+        score: score.value(at: now), cacheByteCount: cacheByteCount, cacheByteCountMin: cacheByteCountMin,
+        cacheByteCountMax: cacheByteCountMax, idleNanoseconds: now - lastUsedNanoseconds)
     }
   }
 
@@ -87,7 +93,7 @@ final class LoadedModel: @unchecked Sendable {
     self.session = session
     let now = Clock.nowNanoseconds
     current = Residency(score: UseScore(at: now), lastUsedNanoseconds: now)
-    noteSizes()
+    noteSession()
   }
 
   /// Bytes of the heap. A string of over 15 bytes takes an allocation of its own.
@@ -125,7 +131,7 @@ final class LoadedModel: @unchecked Sendable {
   func wake(_ session: Session) {
     self.session = session
     lock.withLock { current.state = .awake }
-    noteSizes()
+    noteSession()
   }
 
   /// Gives the session's memory back.
@@ -133,23 +139,34 @@ final class LoadedModel: @unchecked Sendable {
     session = nil
     lock.withLock {
       current.state = state
-      (current.floorByteCount, current.cacheByteCount, current.cacheByteCountMax) = (0, 0, 0)
+      (current.floorByteCount, current.cacheByteCount, current.workspaceByteCount) = (0, 0, 0)
+      (current.cacheByteCountMin, current.cacheByteCountMax) = (0, 0)
     }
   }
 
-  /// Lets the session keep so many bytes of weights.
-  func resizeCache(to byteCount: Int) {
-    _ = session?.resizeCache(to: byteCount)
-    noteSizes()
+  /// Lets the session keep so many bytes of weights. Returns whether that changed anything.
+  func resizeCache(to byteCount: Int) -> Bool {
+    // Weights come in tiles: what changed nothing once is not tried again for the same size.
+    guard let session, byteCount != vainCacheByteCount else { return false }
+    let before = session.cacheByteCount
+    let after = session.resizeCache(to: byteCount)
+    vainCacheByteCount = after == before ? byteCount : nil
+    lock.withLock {
+      current.cacheByteCount = after
+      current.workspaceByteCount = session.workspaceByteCount
+    }
+    return after != before
   }
 
-  /// What the session holds may also change by itself, within what it has reserved.
-  func noteSizes() {
+  private func noteSession() {
     guard let session else { return }
+    vainCacheByteCount = nil
+    let (least, most) = (session.cacheByteCountMin, session.cacheByteCountMax)
     lock.withLock {
       current.floorByteCount = session.floorByteCount
       current.cacheByteCount = session.cacheByteCount
-      current.cacheByteCountMax = session.cacheByteCountMax
+      current.workspaceByteCount = session.workspaceByteCount
+      (current.cacheByteCountMin, current.cacheByteCountMax) = (least, most)
     }
   }
 }

@@ -42,11 +42,16 @@ extension ModelResidents {
     let models = models
     let now = Clock.nowNanoseconds
     let before = budget.reservedByteCount
-    let sizes = CacheShares.shrunk(
-      models.map { $0.residency.shares(at: now) }, by: byteCount, sparing: models.firstIndex { $0 === sparing })
-    var hasGiven = apply(sizes, to: models)
-    for victim in sleepers(models.filter { $0 !== sparing })
-    where before - budget.reservedByteCount < byteCount {
+    var missing: Int { byteCount - (before - budget.reservedByteCount) }
+    var hasGiven = false
+    // What no longer stays needs room to pass: a smaller cache may give back less than it loses.
+    for _ in 0...models.count where missing > 0 {
+      let sizes = CacheShares.shrunk(
+        models.map { $0.residency.shares(at: now) }, by: missing, sparing: models.firstIndex { $0 === sparing })
+      guard apply(sizes, to: models) else { break }
+      hasGiven = true
+    }
+    for victim in sleepers(models.filter { $0 !== sparing }) where missing > 0 {
       sleep(victim)
       hasGiven = true
     }
@@ -62,13 +67,14 @@ extension ModelResidents {
     }.map { $0.model }
   }
 
-  /// What a refusal means for a request: whether it would fit if no other request held memory and every other model slept.
-  func refusal(_ error: MemoryError, sparing: LoadedModel?) -> ServingError {
+  /// What a refusal means for a request: whether it would fit if no other request held memory and every other model slept. The
+  /// request itself holds `holding` bytes while it asks for more.
+  func refusal(_ error: MemoryError, sparing: LoadedModel?, holding: Int = 0) -> ServingError {
     guard case .doesNotFit(let needed, _, _) = error else { return .busyMemory(error) }  // the kernel's own shortage
     let lasting = max(
       0,
       budget.reservedByteCount - budget.reservedByteCount(for: .buffers) + ServingLimits.receiveBufferBytes
-        - reclaimableByteCount(sparing: sparing))
+        + holding - reclaimableByteCount(sparing: sparing))
     let available = max(0, budget.limitByteCount - lasting)
     if needed <= available { return .busyMemory(error) }
     let (least, overflow) = lasting.addingReportingOverflow(needed)
@@ -100,7 +106,9 @@ extension ModelResidents {
   private func wanted(of residency: LoadedModel.Residency, at rung: PressureLadder.Rung, _ now: Int64) -> Wanted {
     let isIdle = residency.isIdle(since: now, for: ServingLimits.pressureIdleNanoseconds)
     if rung >= .refuse && residency.pendingCount == 0 || rung >= .sleep && isIdle { return .sleep }
-    if rung >= .streamed || rung >= .idleCaches && isIdle { return residency.cacheByteCount > 0 ? .cache : .nothing }
+    if rung >= .streamed || rung >= .idleCaches && isIdle { 
+      return residency.cacheByteCount > residency.cacheByteCountMin ? .cache : .nothing
+    }
     return .nothing
   }
 }

@@ -10,10 +10,14 @@ final class ModelResidents: @unchecked Sendable {
   let pool: ThreadPool
   let budget: MemoryBudget
   let buffers: BufferPool
+  /// What sessions need only while they run.
+  private let workspace: Workspace
   private let lock = Lock()
   /// Guarded by `lock`; changed by the worker alone.
   private var awake: [LoadedModel] = []
   private var counts = Counts()
+  /// What models keep even asleep.
+  private var describedByteCount = 0
   private var currentRung = PressureLadder.Rung.none
 
   struct Counts: Sendable {
@@ -23,7 +27,10 @@ final class ModelResidents: @unchecked Sendable {
     var resizes = 0
   }
 
-  init(kernels: Kernels, pool: ThreadPool, budget: MemoryBudget, buffers: BufferPool) {
+  init(
+    kernels: Kernels, pool: ThreadPool, budget: MemoryBudget, buffers: BufferPool
+  ) throws(ServingError) {
+    do { workspace = try Workspace(budget: budget) } catch { throw .memory(error) }
     self.kernels = kernels
     self.pool = pool
     self.budget = budget
@@ -41,12 +48,13 @@ final class ModelResidents: @unchecked Sendable {
     set { lock.withLock { currentRung = newValue } }
   }
 
-  /// Bytes of the budget that models hold and could give up for `sparing`'s sake, which keeps its floor.
+  /// Bytes of the budget that models and their workspace hold and could give up for `sparing`'s sake, which keeps what it
+  /// needs to run.
   func reclaimableByteCount(sparing: LoadedModel?) -> Int {
-    models.reduce(0) { sum, model in
-      let residency = model.residency
-      return sum + (model === sparing ? residency.cacheByteCount : residency.byteCount)
-    }
+    let purposes: [MemoryBudget.Purpose] = [.metadata, .weights, .activations, .decoder]
+    let held = purposes.reduce(0) { $0 + budget.reservedByteCount(for: $1) }
+    let kept = sparing.map { $0.residency.leastByteCount } ?? 0
+    return max(0, held - kept - lock.withLock { describedByteCount })
   }
 
   // MARK: Loading and waking
@@ -68,7 +76,11 @@ final class ModelResidents: @unchecked Sendable {
     let model = LoadedModel(
       name: name, version: version, configuration: configuration, file: file, identity: identity, session: session,
       describing: try reserve(byteCount, for: .metadata))
-    lock.withLock { awake.append(model) }
+    lock.withLock {
+      awake.append(model)
+      describedByteCount += model.describingByteCount
+    }
+    if rung >= .idleCaches { resize(model, to: 0) }
     return model
   }
 
@@ -87,6 +99,7 @@ final class ModelResidents: @unchecked Sendable {
       awake.append(model)
       counts.wakes += 1
     }
+    if rung >= .idleCaches { resize(model, to: 0) }
     return session
   }
 
@@ -108,9 +121,26 @@ final class ModelResidents: @unchecked Sendable {
   }
 
   private func session(_ file: borrowing File) throws(SessionError) -> Session {
+    // A session takes what there is: it is to leave some for requests, unless it needs that itself.
+    let available = budget.availableByteCount
+    let wanted = available - ServingLimits.headroomByteCount(budget.limitByteCount)
+    do throws(SessionError) {
+      return try session(file, memoryByteCount: max(0, wanted))
+    } catch {
+      guard case .memory(.doesNotFit(let needed, _, _)) = error, needed > wanted, needed <= available else {
+        throw error
+      }
+    }
+    return try session(file, memoryByteCount: available)
+  }
+
+  private func session(_ file: borrowing File, memoryByteCount: Int) throws(SessionError) -> Session {
+    // A session that could not be made may have left its claims.
+    workspace.trim()
     let opened: ModelFile
     do { opened = try ModelFile.open(file, budget: budget) } catch { throw SessionError(error) }
-    return try Session(opened, kernels: kernels, pool: pool, budget: budget)
+    return try Session(
+      opened, kernels: kernels, pool: pool, budget: budget, workspace: workspace, memoryByteCount: memoryByteCount)
   }
 
   // MARK: Use
@@ -125,10 +155,7 @@ final class ModelResidents: @unchecked Sendable {
   }
 
   /// After the run.
-  func end(_ model: LoadedModel) {
-    model.used(at: Clock.nowNanoseconds)
-    model.noteSizes()
-  }
+  func end(_ model: LoadedModel) { model.used(at: Clock.nowNanoseconds) }
 
   private func share(_ model: LoadedModel, _ now: Int64) {
     let rung = rung
@@ -158,10 +185,7 @@ final class ModelResidents: @unchecked Sendable {
 
   @discardableResult
   func resize(_ model: LoadedModel, to byteCount: Int) -> Bool {
-    let before = model.residency.cacheByteCount
-    guard before != byteCount else { return false }
-    model.resizeCache(to: byteCount)
-    guard model.residency.cacheByteCount != before else { return false }
+    guard model.residency.cacheByteCount != byteCount, model.resizeCache(to: byteCount) else { return false }
     lock.withLock { counts.resizes += 1 }
     return true
   }
@@ -176,11 +200,16 @@ final class ModelResidents: @unchecked Sendable {
   }
 
   /// Gives everything of a model back for good.
-  func retire(_ model: LoadedModel) { leave(model, .retired) }
+  func retire(_ model: LoadedModel) {
+    guard model.residency.state != .retired else { return }
+    leave(model, .retired)
+    lock.withLock { describedByteCount -= model.describingByteCount }
+  }
 
   private func leave(_ model: LoadedModel, _ state: LoadedModel.Residency.State) {
     lock.withLock { awake.removeAll { $0 === model } }
     model.end(state)
+    workspace.trim()
     if models.isEmpty { buffers.trim() }
   }
 }

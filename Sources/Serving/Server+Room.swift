@@ -26,7 +26,8 @@ extension Server {
     return true
   }
 
-  private func model(of connection: Connection) -> LoadedModel? {
+  /// The model that the connection's request means.
+  func model(of connection: Connection) -> LoadedModel? {
     guard case .infer(let reference) = connection.route else { return nil }
     return try? repository.model(reference)
   }

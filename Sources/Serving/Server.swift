@@ -63,7 +63,7 @@ public final class Server: @unchecked Sendable {
     buffers = BufferPool(budget: budget)
     let directory = ModelDirectory(configuration.modelsDirectory)
     repository = ModelRepository(directory)
-    residents = ModelResidents(kernels: kernels, pool: pool, budget: budget, buffers: buffers)
+    residents = try ModelResidents(kernels: kernels, pool: pool, budget: budget, buffers: buffers)
     loader = ModelLoader(directory: directory, residents: residents)
     pressure = PressureWatch(PressureSources(root: configuration.systemRoot))
     log = Log(isQuiet: configuration.isQuiet)

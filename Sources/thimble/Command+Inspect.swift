@@ -17,9 +17,8 @@ extension Command {
     let program = try Engine.reserveProgram(budget)
     let file = try ModelOpening.open(path, budget: budget)
     let memory = try reserveText(of: file, budget)
-    let plan = Plan(file.graph, threadCount: 1)
-    let needs = Session.needs(file, plan: plan)
-    if arguments.has("json") { printJSON(file, needs) } else { printText(file, needs) }
+    let plan = MemoryPlan.full(file, threadCount: 1)
+    if arguments.has("json") { printJSON(file, plan) } else { printText(file, plan) }
     _ = consume memory
     _ = program
   }
@@ -33,14 +32,15 @@ extension Command {
     }
   }
 
-  private static func printText(_ file: borrowing ModelFile, _ needs: Session.Needs) {
+  private static func printText(_ file: borrowing ModelFile, _ plan: MemoryPlan) {
     let graph = file.graph
     Console.line("\(graph.name): \(ByteCount.text(file.byteCount)), \(graph.operators.count) operators")
     for input in graph.inputs { Console.line("  input   \(describe(graph.tensors[input]))") }
     for output in graph.outputs { Console.line("  output  \(describe(graph.tensors[output]))") }
     Console.line(
-      "  memory  \(ByteCount.text(needs.loadedByteCount)): weights \(ByteCount.text(needs.weights.residentByteCount)) decoded"
-        + " and \(ByteCount.text(needs.weights.inPlaceByteCount)) in place, activations \(ByteCount.text(needs.arenaByteCount))"
+      "  memory  \(ByteCount.text(plan.peakByteCount)): weights \(ByteCount.text(plan.costs.residentByteCount)) decoded"
+        + " and \(ByteCount.text(plan.costs.inPlaceByteCount)) in place,"
+        + " activations \(ByteCount.text(plan.plan.activationByteCount))"
     )
     Console.line("")
     Console.line("     operator                 output              multiply-adds     weights      stored")
@@ -68,7 +68,7 @@ extension Command {
     return text
   }
 
-  private static func printJSON(_ file: borrowing ModelFile, _ needs: Session.Needs) {
+  private static func printJSON(_ file: borrowing ModelFile, _ plan: MemoryPlan) {
     let graph = file.graph
     var json = JSONWriter()
     func tensors(_ name: String, _ indices: [Int]) {
@@ -94,10 +94,10 @@ extension Command {
     json.member("bytes", file.byteCount)
     tensors("inputs", graph.inputs)
     tensors("outputs", graph.outputs)
-    json.member("arena_bytes", needs.arenaByteCount)
-    json.member("resident_weight_bytes", needs.weights.residentByteCount)
-    json.member("in_place_weight_bytes", needs.weights.inPlaceByteCount)
-    json.member("loaded_bytes", needs.loadedByteCount)
+    json.member("activation_bytes", plan.plan.activationByteCount)
+    json.member("resident_weight_bytes", plan.costs.residentByteCount)
+    json.member("in_place_weight_bytes", plan.costs.inPlaceByteCount)
+    json.member("peak_bytes", plan.peakByteCount)
     json.key("operators")
     json.beginArray()
     for step in graph.operators {

@@ -47,28 +47,56 @@ import Testing
 }
 
 @Suite struct WeightStoreTests {
-  /// Segments hold the payload's bytes in order, compressed or not, and constants are one piece.
-  @Test(arguments: SharedFiles.models.filter { !$0.contains("224") }) func segmentsHoldThePayload(_ path: String) throws
-  {
+  private func usage(_ graph: Graph) -> WeightStore.Usage {
+    WeightStore.Usage(
+      threadCount: 1, isClaimable: graph.blobs.map { _ in false }, chains: graph.blobs.map { _ in -1 })
+  }
+
+  /// What a thread finds when it walks through a layer's pieces.
+  private func bytes(_ layer: LayerWeights) -> [UInt8] {
+    var bytes: [UInt8] = []
+    for index in layer.pieces.indices {
+      #expect(layer.pieces[index].offset == bytes.count)
+      bytes += UnsafeRawBufferPointer(start: layer.begin(index, part: 0), count: layer.pieces[index].byteCount)
+      layer.end(index)
+    }
+    return bytes
+  }
+
+  /// Layers hold the payload's bytes in order, compressed or not, kept or passing, in every run.
+  @Test(arguments: SharedFiles.models) func layersHoldThePayload(_ path: String) throws {
     let model = try importModel(try SharedFiles.bytes(path))
-    for compression in [ModelFileWriter.Compression.whereItSaves, .none] {
-      let budget = MemoryBudget(limitByteCount: 1 << 28)
-      do {
-        let file = try model.opened(compression)
-        let needs = WeightStore.Needs(of: file)
-        if compression == .none { #expect(needs.residentByteCount == 0 && needs.loadingByteCount == 0) }
-        let store = try WeightStore(file, budget: budget)
-        #expect(budget.reservedByteCount(for: .decoder) == 0)
-        #expect(budget.reservedByteCount(for: .weights) >= needs.residentByteCount + needs.inPlaceByteCount)
-        for (blob, payload) in model.payloads.enumerated() {
-          var bytes: [UInt8] = []
-          for segment in store.segments(of: blob) {
-            bytes += UnsafeRawBufferPointer(start: segment.base, count: segment.byteCount)
+    let order = model.graph.operators.compactMap { $0.operation.weights }
+    for compression in [ModelFileWriter.Compression.whereItSaves, .always, .none] {
+      for share in [0, 30, 80, 100] {
+        let budget = MemoryBudget(limitByteCount: 1 << 28)
+        do {
+          let file = try model.opened(compression)
+          let planner = WeightPlanner(file.graph, usage: usage(file.graph), rates: DeviceRates())
+          func taken(_ placement: WeightPlacement) -> Int {
+            planner.costs(of: placement).cacheByteCount + planner.costs(of: placement).runningByteCount
           }
-          #expect(bytes == payload)
+          let least = taken(planner.least(byteCount: taken))
+          let most = max(least, planner.costs(of: planner.keepingAll).cacheByteCount)
+          let placement = try #require(
+            planner.placement(availableByteCount: least + (most - least) * share / 100, byteCount: taken))
+          if share == 100 { #expect(placement == planner.keepingAll) }
+          let workspace = try Workspace(budget: budget)
+          let store = try WeightStore(file, usage: planner.usage, placement: placement, budget: budget)
+          var claim = try workspace.claim(planner.loadingNeeds(decoderCount: 1))
+          store.load(part: 0, workspace: workspace)
+          try store.finishLoading()
+          claim = try workspace.claim(planner.needs(of: placement, activationByteCount: 0))
+          workspace.trim()
+          for _ in 0..<2 {
+            store.prepare(workspace)
+            for blob in order { #expect(bytes(store.layer(of: blob)) == model.payloads[blob]) }
+            #expect(!store.hasFailed)
+          }
+          _ = claim
         }
+        #expect(budget.reservedByteCount == 0)
       }
-      #expect(budget.reservedByteCount == 0)
     }
   }
 
@@ -80,14 +108,19 @@ import Testing
       bytes[tile.fileOffset + tile.storedByteCount / 2] ^= 1
       let budget = MemoryBudget(limitByteCount: 1 << 28)
       do {
-        _ = try WeightStore(try openModel(bytes), budget: budget)
-        Issue.record("a damaged tile was loaded")
-      } catch let error as LoadingError {
-        guard case .file(let reason) = error else {
-          Issue.record("\(error)")
-          continue
+        let file = try openModel(bytes)
+        let planner = WeightPlanner(file.graph, usage: usage(file.graph), rates: DeviceRates())
+        let workspace = try Workspace(budget: budget)
+        let claim = try workspace.claim(planner.loadingNeeds(decoderCount: 1))
+        let store = try WeightStore(file, usage: planner.usage, placement: planner.keepingAll, budget: budget)
+        store.load(part: 0, workspace: workspace)
+        _ = claim
+        do {
+          try store.finishLoading()
+          Issue.record("a damaged tile was loaded")
+        } catch {
+          #expect(error.message.hasPrefix("the checksum of a tile of blob 1 at byte \(tile.fileOffset) does not match"))
         }
-        #expect(reason.message.hasPrefix("the checksum of a tile of blob 1 at byte \(tile.fileOffset) does not match"))
       }
       #expect(budget.reservedByteCount == 0)
     }

@@ -159,6 +159,7 @@ import Testing
       $0.limits.queuedRequestsMax = 4
     }
     let client = try TestClient(files.socket)
+    #expect(try client.get("/v2/health/live")?.status == 200)
     let free = tight.budget.reservedByteCount
     let refusal = try client.post("/v2/repository/models/a/load", "{}")
     #expect(refusal?.status == 507 && refusal?.text.contains("needed") == true)

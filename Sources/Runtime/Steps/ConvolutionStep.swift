@@ -18,7 +18,7 @@ final class ConvolutionStep: Step {
   private let panelBytes: Int
   private let input: TensorPlace
   private let output: TensorPlace
-  private let segments: [WeightStore.Segment]
+  private let weights: LayerWeights
   private let channels: ChannelBlocks
   private let requantization: thimble_requantization
   private let inputZeroPoint: UInt8
@@ -35,7 +35,7 @@ final class ConvolutionStep: Step {
 
   init(
     _ convolution: Convolution, kernels: Kernels, input: TensorPlace, output: TensorPlace,
-    segments: [WeightStore.Segment], channels: ChannelBlocks, zeroRow: TensorPlace, scratch: ScratchPlace
+    weights: LayerWeights, channels: ChannelBlocks, zeroRow: TensorPlace, scratch: ScratchPlace
   ) {
     kernel = kernels.table.pointee.gemm
     pixelBiasKernel = kernels.table.pointee.pixel_bias
@@ -44,7 +44,7 @@ final class ConvolutionStep: Step {
     panelBytes = convolution.panelByteCount
     self.input = input
     self.output = output
-    self.segments = segments
+    self.weights = weights
     self.channels = channels
     requantization = thimble_requantization(convolution, panelByteCount: panelBytes)
     inputZeroPoint = convolution.inputZeroPoint
@@ -74,26 +74,40 @@ final class ConvolutionStep: Step {
     // Pixels are shared out where there are enough of them, else output channels.
     let sharesPixels = pixels >= parts * 48 && (isPointwise || rows >= parts) || panels < parts
     let panelRange = sharesPixels ? 0..<panels : share(panels, part: part, of: parts)
-    var panel = 0
-    for segment in segments {
-      let count = segment.byteCount / panelBytes
-      let wanted = panelRange.clamped(to: panel..<panel + count)
-      if !wanted.isEmpty {
-        let weights = segment.base + (wanted.lowerBound - panel) * panelBytes
-        if isPointwise {
-          let range = sharesPixels ? share(pixels, unit: 6, part: part, of: parts) : 0..<pixels
-          runPointwise(context, part, pixels: range, panels: wanted, weights: weights)
-        } else {
-          let range = sharesPixels ? share(rows, part: part, of: parts) : 0..<rows
-          for row in range { runRow(context, part, row: row, panels: wanted, weights: weights) }
-        }
+    if weights.isClaimed {
+      while let index = weights.claim() {
+        runPiece(context, part, index, panels: 0..<panels, rows: 0..<rows, pixels: 0..<pixels)
       }
-      panel += count
+      return
+    }
+    for index in weights.pieces.indices {
+      runPiece(
+        context, part, index, panels: panelRange, rows: sharesPixels ? share(rows, part: part, of: parts) : 0..<rows,
+        pixels: sharesPixels ? share(pixels, unit: 6, part: part, of: parts) : 0..<pixels)
     }
   }
 
+  /// What one piece of the weights gives: its panels as far as they are wanted.
+  private func runPiece(
+    _ context: borrowing StepContext, _ part: Int, _ index: Int, panels: Range<Int>, rows: Range<Int>,
+    pixels: Range<Int>
+  ) {
+    let piece = weights.pieces[index]
+    let first = piece.offset / panelBytes
+    let wanted = panels.clamped(to: first..<first + piece.byteCount / panelBytes)
+    if !wanted.isEmpty {
+      let bytes = weights.begin(index, part: part) + (wanted.lowerBound - first) * panelBytes
+      if isPointwise {
+        runPointwise(context, part, pixels: pixels, panels: wanted, weights: bytes)
+      } else {
+        for row in rows { runRow(context, part, row: row, panels: wanted, weights: bytes) }
+      }
+    }
+    weights.end(index)
+  }
+
   private func runPointwise(
-    _ context: borrowing StepContext, _ part: Int, pixels: Range<Int>, panels: Range<Int>, weights: UnsafeRawPointer
+    _ context: borrowing StepContext, _ part: Int, pixels: Range<Int>, panels: Range<Int>, weights: UnsafePointer<Int8>
   ) {
     guard !pixels.isEmpty else { return }
     let runPointers = scratch.runPointers(context, part)
@@ -106,7 +120,7 @@ final class ConvolutionStep: Step {
 
   /// Output row `row`, counted over all batches.
   private func runRow(
-    _ context: borrowing StepContext, _ part: Int, row: Int, panels: Range<Int>, weights: UnsafeRawPointer
+    _ context: borrowing StepContext, _ part: Int, row: Int, panels: Range<Int>, weights: UnsafePointer<Int8>
   ) {
     let width = geometry.outputWidth
     runEdge(context, part, row: row, columns: 0..<interior.lowerBound, panels: panels, weights: weights)
@@ -146,7 +160,7 @@ final class ConvolutionStep: Step {
   /// Pixels whose windows cross the left or right edge: their windows are assembled one after the other.
   private func runEdge(
     _ context: borrowing StepContext, _ part: Int, row: Int, columns: Range<Int>, panels: Range<Int>,
-    weights: UnsafeRawPointer
+    weights: UnsafePointer<Int8>
   ) {
     let windowBytes = runs * groups * 4
     var column = columns.lowerBound
@@ -186,13 +200,13 @@ final class ConvolutionStep: Step {
 
   private func callKernel(
     _ context: borrowing StepContext, _ part: Int, _ runPointers: UnsafeMutablePointer<UnsafePointer<UInt8>?>,
-    pixelStride: Int, pixels: Int, firstPixel: Int, panels: Range<Int>, weights: UnsafeRawPointer
+    pixelStride: Int, pixels: Int, firstPixel: Int, panels: Range<Int>, weights: UnsafePointer<Int8>
   ) {
     let firstChannel = panels.lowerBound * 16
     let pointers = UnsafeRawPointer(runPointers).assumingMemoryBound(to: UnsafePointer<UInt8>.self)
     var args = thimble_gemm_args(
       runs: pointers, run_count: runs, groups: groups, pixel_stride: pixelStride, pixels: pixels,
-      weights: weights.assumingMemoryBound(to: Int8.self), panels: panels.count,
+      weights: weights, panels: panels.count,
       channels: channels.base + panels.lowerBound, pixel_bias: nil, requantization: requantization,
       out: output.write(context) + firstPixel * geometry.outputChannels + firstChannel,
       out_stride: geometry.outputChannels, out_channels: min(panels.count * 16, geometry.outputChannels - firstChannel))

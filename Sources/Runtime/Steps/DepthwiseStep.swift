@@ -9,7 +9,7 @@ final class DepthwiseStep: Step {
   private let panelBytes: Int
   private let input: TensorPlace
   private let output: TensorPlace
-  private let segments: [WeightStore.Segment]
+  private let weights: LayerWeights
   private let channels: ChannelBlocks
   private let requantization: thimble_requantization
   private let weightZeroPoint: Int32
@@ -20,14 +20,14 @@ final class DepthwiseStep: Step {
   /// `convolution` reads as many channels as it writes: a channel multiplier is resolved before.
   init(
     _ convolution: Convolution, kernels: Kernels, input: TensorPlace, output: TensorPlace,
-    segments: [WeightStore.Segment], channels: ChannelBlocks, zeroRow: TensorPlace, scratchOffset: Int
+    weights: LayerWeights, channels: ChannelBlocks, zeroRow: TensorPlace, scratchOffset: Int
   ) {
     kernel = kernels.table.pointee.depthwise
     geometry = convolution.geometry
     panelBytes = convolution.depthwisePanelByteCount
     self.input = input
     self.output = output
-    self.segments = segments
+    self.weights = weights
     self.channels = channels
     requantization = thimble_requantization(convolution, panelByteCount: panelBytes)
     weightZeroPoint = convolution.weightZeroPoint
@@ -52,20 +52,20 @@ final class DepthwiseStep: Step {
     let sharesRows = rows >= parts
     let panelRange = sharesRows ? 0..<panels : share(panels, unit: 4, part: part, of: parts)
     let rowRange = sharesRows ? share(rows, part: part, of: parts) : 0..<rows
-    var panel = 0
-    for segment in segments {
-      let count = segment.byteCount / panelBytes
-      let wanted = panelRange.clamped(to: panel..<panel + count)
+    for index in weights.pieces.indices {
+      let piece = weights.pieces[index]
+      let first = piece.offset / panelBytes
+      let wanted = panelRange.clamped(to: first..<first + piece.byteCount / panelBytes)
       if !wanted.isEmpty {
-        let weights = segment.base + (wanted.lowerBound - panel) * panelBytes
-        for row in rowRange { runRow(context, part, row: row, panels: wanted, weights: weights) }
+        let bytes = weights.begin(index, part: part) + (wanted.lowerBound - first) * panelBytes
+        for row in rowRange { runRow(context, part, row: row, panels: wanted, weights: bytes) }
       }
-      panel += count
+      weights.end(index)
     }
   }
 
   private func runRow(
-    _ context: borrowing StepContext, _ part: Int, row: Int, panels: Range<Int>, weights: UnsafeRawPointer
+    _ context: borrowing StepContext, _ part: Int, row: Int, panels: Range<Int>, weights: UnsafePointer<Int8>
   ) {
     for column in 0..<interior.lowerBound {
       runPixels(context, part, row: row, column: column, count: 1, panels: panels, weights: weights)
@@ -82,7 +82,7 @@ final class DepthwiseStep: Step {
   /// `count` output pixels from (row, column), whose taps are all inside or all outside the picture together.
   private func runPixels(
     _ context: borrowing StepContext, _ part: Int, row: Int, column: Int, count: Int, panels: Range<Int>,
-    weights: UnsafeRawPointer
+    weights: UnsafePointer<Int8>
   ) {
     let width = geometry.outputChannels
     let firstChannel = panels.lowerBound * 16
@@ -108,7 +108,7 @@ final class DepthwiseStep: Step {
     }
     var args = thimble_depthwise_args(
       taps: taps, tap_count: tapCount, pixel_stride: geometry.strideWidth * width, pixels: count,
-      weights: weights.assumingMemoryBound(to: Int8.self), weight_zero_point: weightZeroPoint,
+      weights: weights, weight_zero_point: weightZeroPoint,
       channels: channels.base + panels.lowerBound, requantization: requantization,
       out: output.write(context) + (row * geometry.outputWidth + column) * width + firstChannel, out_stride: width,
       channel_count: min(panels.count * 16, width - firstChannel))
