@@ -2,6 +2,7 @@ import Memory
 import ModelFile
 import Runtime
 import System
+import Tensors
 
 /// One version of a model that requests may ask. Its session is there while the model is awake; asleep it keeps only what
 /// describes it, and the open file, so that what wakes is what fell asleep, whatever is at the path by then.

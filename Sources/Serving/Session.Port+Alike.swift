@@ -1,4 +1,5 @@
 import Runtime
+import Tensors
 
 extension [Session.Port] {
   /// Whether requests for these ports suit those.
