@@ -8,34 +8,35 @@ extension ModelResidents {
 
   /// Runs `body` again as long as it is refused and somebody can give up more; `sparing` keeps its session.
   func findingRoom<Result>(
-    sparing: LoadedModel?, _ body: () throws(MemoryError) -> Result
+    sparing: LoadedModel?, holding: Int = 0, _ body: () throws(MemoryError) -> Result
   ) throws(ServingError) -> Result {
     var triesLeft = triesMax
     while true {
       do throws(MemoryError) { return try body() } catch {
         triesLeft -= 1
-        guard triesLeft > 0, makeRoom(for: error, sparing: sparing) else { throw refusal(error, sparing: sparing) }
+        guard triesLeft > 0, makeRoom(for: error, sparing: sparing) else {
+          throw refusal(error, sparing: sparing, holding: holding)
+        }
       }
     }
   }
 
-  /// After a refusal: gives up as much as is missing. Returns whether another try is worth it.
+  /// After a refusal: gives up as much as was missing, of spare buffers, then caches of the models used least, then whole
+  /// models, the longest idle first. Where all of that would not do, nobody gives up anything. Returns whether another try
+  /// is worth it.
   func makeRoom(for error: MemoryError, sparing: LoadedModel?) -> Bool {
+    var missing: Int
     switch error {
-    case .doesNotFit(let needed, _, _): return makeRoom(needed, sparing: sparing)
+    // What is available now says little: whoever was refused may have given back what it held by then.
+    case .doesNotFit(let needed, let available, _): missing = needed - min(needed, available)
     // The budget has it and the machine has not.
-    case .refusedByKernel(let needed): return giveUp(needed, sparing: sparing)
+    case .refusedByKernel(let needed): missing = needed
     }
-  }
-
-  /// Finds so many bytes: spare buffers, then caches of the models used least, then whole models, the longest idle first.
-  /// Where all of that would not do, nobody gives up anything. Returns whether there is room, or more than before.
-  func makeRoom(_ needed: Int, sparing: LoadedModel?) -> Bool {
+    let before = budget.reservedByteCount
     buffers.trim()
-    let available = budget.availableByteCount
-    guard available < needed else { return true }
-    guard needed - available <= reclaimableByteCount(sparing: sparing) else { return false }
-    return giveUp(needed - available, sparing: sparing)
+    missing -= max(0, before - budget.reservedByteCount)
+    guard missing > 0 else { return true }
+    return missing <= reclaimableByteCount(sparing: sparing) && giveUp(missing, sparing: sparing)
   }
 
   private func giveUp(_ byteCount: Int, sparing: LoadedModel?) -> Bool {
@@ -70,7 +71,10 @@ extension ModelResidents {
   /// What a refusal means for a request: whether it would fit if no other request held memory and every other model slept. The
   /// request itself holds `holding` bytes while it asks for more.
   func refusal(_ error: MemoryError, sparing: LoadedModel?, holding: Int = 0) -> ServingError {
-    guard case .doesNotFit(let needed, _, _) = error else { return .busyMemory(error) }  // the kernel's own shortage
+    guard case .doesNotFit(let step, let left, _) = error else { return .busyMemory(error) }  // the kernel's own shortage
+    // What had been taken on the way, and is given back, would be needed again.
+    let (needed, isHuge) = step.addingReportingOverflow(max(0, budget.availableByteCount - left))
+    guard !isHuge else { return .tooLarge(error) }
     let lasting = max(
       0,
       budget.reservedByteCount - budget.reservedByteCount(for: .buffers) + ServingLimits.receiveBufferBytes

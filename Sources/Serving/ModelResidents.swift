@@ -127,8 +127,9 @@ final class ModelResidents: @unchecked Sendable {
     do throws(SessionError) {
       return try session(file, memoryByteCount: max(0, wanted))
     } catch {
-      guard case .memory(.doesNotFit(let needed, _, _)) = error, needed > wanted, needed <= available else {
-        throw error
+      guard case .memory(.doesNotFit(let needed, max(0, wanted), let least)) = error else { throw error }
+      guard needed <= available else {
+        throw .memory(.doesNotFit(needed: needed, available: available, leastBudget: least))
       }
     }
     return try session(file, memoryByteCount: available)

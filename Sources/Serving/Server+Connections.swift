@@ -40,10 +40,11 @@ extension Server {
     guard let memory, let slot = freeSlots.popLast() else {
       let refusal =
         memory == nil
-        ? residents.refusal(
+        ? ServingError.busyMemory(
           .doesNotFit(
-            needed: ServingLimits.receiveBufferBytes, available: budget.availableByteCount, leastBudget: Int.max),
-          sparing: nil) : ServingError.tooManyConnections(limit: configuration.limits.connectionsMax)
+            needed: ServingLimits.receiveBufferBytes, available: budget.availableByteCount,
+            leastBudget: budget.reservedByteCount + ServingLimits.receiveBufferBytes))
+        : ServingError.tooManyConnections(limit: configuration.limits.connectionsMax)
       var outgoing = OutgoingAnswer(Answer(refusal), keepsAlive: false, leavesBodyOut: false)
       _ = try? outgoing.send(to: socket)
       return
