@@ -80,7 +80,8 @@ public struct PressureReadings: Equatable, Sendable {
     if let machine {
       add(
         machine.severity(floor: PressureReadings.machineFloor(machine.limitByteCount)),
-        "the machine has \(ByteCount.text(machine.leftByteCount)) of \(ByteCount.text(machine.limitByteCount)) available")
+        "the machine has \(ByteCount.text(machine.leftByteCount)) of \(ByteCount.text(machine.limitByteCount)) available"
+      )
     }
     return worst
   }

@@ -113,7 +113,8 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     // The parser copies names, which may be all of a hostile request's JSON.
     let jsonBytes = headerContentLength ?? body.count
     if jsonBytes > ServingLimits.loopParseBytesMax {
-      requestMemory = try residents.findingRoom(sparing: model, holding: body.buffer.bytes.count) { () throws(MemoryError) in
+      requestMemory = try residents.findingRoom(sparing: model, holding: body.buffer.bytes.count) {
+        () throws(MemoryError) in
         try residents.buffers.reserve(jsonBytes)
       }
     }

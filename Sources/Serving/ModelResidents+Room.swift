@@ -71,7 +71,8 @@ extension ModelResidents {
   /// What a refusal means for a request: whether it would fit if no other request held memory and every other model slept. The
   /// request itself holds `holding` bytes while it asks for more.
   func refusal(_ error: MemoryError, sparing: LoadedModel?, holding: Int = 0) -> ServingError {
-    guard case .doesNotFit(let step, let left, _) = error else { return .busyMemory(error) }  // the kernel's own shortage
+    // Else it is the kernel's own shortage.
+    guard case .doesNotFit(let step, let left, _) = error else { return .busyMemory(error) }
     // What had been taken on the way, and is given back, would be needed again.
     let (needed, isHuge) = step.addingReportingOverflow(max(0, budget.availableByteCount - left))
     guard !isHuge else { return .tooLarge(error) }
@@ -110,7 +111,7 @@ extension ModelResidents {
   private func wanted(of residency: LoadedModel.Residency, at rung: PressureLadder.Rung, _ now: Int64) -> Wanted {
     let isIdle = residency.isIdle(since: now, for: ServingLimits.pressureIdleNanoseconds)
     if rung >= .refuse && residency.pendingCount == 0 || rung >= .sleep && isIdle { return .sleep }
-    if rung >= .streamed || rung >= .idleCaches && isIdle { 
+    if rung >= .streamed || rung >= .idleCaches && isIdle {
       return residency.cacheByteCount > residency.cacheByteCountMin ? .cache : .nothing
     }
     return .nothing

@@ -166,7 +166,8 @@ final class PressureSources {
       // Pages of files that nobody has used of late are charged too, and cost nothing to give back.
       if limit - min(usage, limit) < 2 * PressureReadings.groupFloor(limit) {
         let name = group.isUnified ? "inactive_file" : "total_inactive_file"
-        share.usedByteCount -= min(usage, max(0, MemoryInformation.counter(name, in: group.directory + "/memory.stat") ?? 0))
+        share.usedByteCount -= min(
+          usage, max(0, MemoryInformation.counter(name, in: group.directory + "/memory.stat") ?? 0))
       }
       if let found = tightest, found.leftByteCount <= share.leftByteCount { continue }
       tightest = share

@@ -164,11 +164,12 @@ extension Server {
 
   /// Answers in the middle of a request, of which the rest is not understood any more.
   private func refuse(_ connection: Connection, _ error: ServingError) {
-    let error = if case .memory(let memory) = error { 
-      residents.refusal(memory, sparing: model(of: connection), holding: connection.body?.buffer.bytes.count ?? 0)
-    } else {
-      error
-    }
+    let error =
+      if case .memory(let memory) = error {
+        residents.refusal(memory, sparing: model(of: connection), holding: connection.body?.buffer.bytes.count ?? 0)
+      } else {
+        error
+      }
     if waitsForRoom(connection, error, .gathering) { return }
     connection.send(Answer(error), keepsAlive: false, lingers: true)
   }

@@ -39,7 +39,8 @@ extension Server {
       isMakingRoomForClients = false
       return acceptClients(isRetry: true)
     }
-    guard let connection = connection(job.connection), connection.job === job, let stage = connection.endRoomWait() else {
+    guard let connection = connection(job.connection), connection.job === job, let stage = connection.endRoomWait()
+    else {
       return
     }
     switch stage {

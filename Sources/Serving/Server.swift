@@ -105,7 +105,8 @@ public final class Server: @unchecked Sendable {
     log.line(
       "serving \(repository.loadedModels.count) of \(repository.entries.count) models from "
         + "\(configuration.modelsDirectory) at \(configuration.socketPath); \(log.budget(budget)); "
-        + "kernels \(residents.kernels.name), \(residents.pool.threadCount) thread\(residents.pool.threadCount == 1 ? "" : "s")")
+        + "kernels \(residents.kernels.name), \(residents.pool.threadCount) thread\(residents.pool.threadCount == 1 ? "" : "s")"
+    )
   }
 
   private func loadInitialModels() throws(ServingError) {

@@ -18,7 +18,8 @@ extension Command {
     ] + Engine.options + [
       Option("load", "NAME", "load only this model at start; may be repeated"),
       Option("explicit", nil, "load nothing at start but what --load names"),
-      Option("keep-alive", "TIME", "put a model to sleep that nobody has asked for so long: 90, 5m, 2h (default forever)"),
+      Option(
+        "keep-alive", "TIME", "put models to sleep that nobody asks for so long: 90s, 5m, 2h (default forever)"),
       Option("connections", "N", "clients at once (default 64)"),
       Option("queue", "N", "requests that may wait (default 32, at most --connections)"),
       Option("body-limit", "SIZE", "largest request (default 64M)"),

@@ -23,7 +23,8 @@ import Testing
       let before = ladder.rung
       let step = ladder.note(severity, at: seconds(time))
       #expect(ladder.rung == rung, "at \(time) s")
-      #expect(step?.from == (before == rung ? nil : before) && step?.to == (before == rung ? nil : rung), "at \(time) s")
+      #expect(
+        step?.from == (before == rung ? nil : before) && step?.to == (before == rung ? nil : rung), "at \(time) s")
     }
   }
 
