@@ -90,16 +90,18 @@ final class ModelResidents: @unchecked Sendable {
     guard model.residency.state == .asleep else {
       throw .modelUnavailable(model: model.name, reason: "unloaded")
     }
-    let session = try open(model.opened, for: model)
-    guard session.inputs.isAlike(model.inputs), session.outputs.isAlike(model.outputs) else {
+    model.wake(try open(model.opened, for: model))
+    let isAlike = model.session.map { $0.inputs.isAlike(model.inputs) && $0.outputs.isAlike(model.outputs) }
+    guard isAlike == true else {
+      leave(model, .asleep)
       throw .modelChanged(model: model.name)
     }
-    model.wake(session)
     lock.withLock {
       awake.append(model)
       counts.wakes += 1
     }
     if rung >= .idleCaches { resize(model, to: 0) }
+    guard let session = model.session else { throw .stopping }  // it has just been made
     return session
   }
 
@@ -110,6 +112,8 @@ final class ModelResidents: @unchecked Sendable {
       do throws(SessionError) {
         return try session(file)
       } catch {
+        // A session that could not be made may have left its claims.
+        workspace.trim()
         switch error {
         case .file(let error): throw .modelFile(path: file.path, error)
         case .memory(let error):
@@ -132,12 +136,11 @@ final class ModelResidents: @unchecked Sendable {
         throw .memory(.doesNotFit(needed: needed, available: available, leastBudget: least))
       }
     }
+    workspace.trim()
     return try session(file, memoryByteCount: available)
   }
 
   private func session(_ file: borrowing File, memoryByteCount: Int) throws(SessionError) -> Session {
-    // A session that could not be made may have left its claims.
-    workspace.trim()
     let opened: ModelFile
     do { opened = try ModelFile.open(file, budget: budget) } catch { throw SessionError(error) }
     return try Session(

@@ -86,6 +86,7 @@ extension Server {
     // Nobody waits for an inference any more. One that runs already finishes and finds no connection; so do loads and
     // unloads, which the repository counts on.
     if let job = connection.job as? InferenceJob, scheduler.withdraw(job) { job.dropped() }
+    if let job = connection.job as? RoomJob { _ = scheduler.withdraw(job) }
     poll.remove(connection.socket.descriptor)
     connections[connection.slot] = nil
     freeSlots.append(connection.slot)

@@ -65,7 +65,10 @@ public struct PressureNotice: ~Copyable, Sendable {
   /// Whether something has happened since this was last asked.
   public func take() -> Bool {
     let ready = thimble_poll_now(descriptor, interest.rawValue)
-    guard ready > 0, UInt32(ready) & interest.rawValue != 0 else { return false }
+    // A trigger that is gone shows as ready too.
+    guard ready > 0, UInt32(ready) & interest.rawValue != 0, UInt32(ready) & UInt32(THIMBLE_ERROR) == 0 else {
+      return false
+    }
     if isRead { drain() }
     return true
   }

@@ -333,6 +333,30 @@ extension TestRepository {
     #expect(server.budget.peakReservedByteCount <= full + (256 << 10))
   }
 
+  @Test(.enabled(if: SharedFiles.arePresent)) func whoHangsUpWaitsForNoRoom() throws {
+    let files = try TestRepository()
+    try files.addNetwork("m", TestRepository.networks[0])
+    let roomy = try TestServer(files)
+    let full = roomy.budget.reservedByteCount
+    roomy.server.stop()
+    #expect(roomy.join())
+    let server = try TestServer(files, budgetBytes: full + (512 << 10))
+    let model = try #require(server.server.residents.models.first).residency
+    #expect(model.cacheByteCount > model.cacheByteCountMin)
+    let gate = server.block()
+    for _ in 0..<3 {
+      let client = try TestClient(files.socket)
+      // A page more than is free beside the client's own buffer; the model keeps more weights than that.
+      let byteCount = server.budget.availableByteCount / 4096 * 4096 - ServingLimits.receiveBufferBytes + 4096
+      try client.send("POST /v2/models/m/infer HTTP/1.1\r\nContent-Length: \(byteCount)\r\n\r\n")
+      #expect(server.wait { server.server.scheduler.queuedCount == 1 })
+      client.hangUp()
+      #expect(server.wait { server.server.scheduler.queuedCount == 0 && server.server.connectionCount == 0 })
+    }
+    gate.open()
+    #expect(try TestClient(files.socket).get("/v2/health/ready")?.status == 200)
+  }
+
   @Test func clientsAreRefusedWhereNobodyCanMakeRoom() throws {
     let files = try TestRepository()
     try files.addModel()
