@@ -77,7 +77,10 @@ targets += tests("ProtocolsTests", ["Protocols", "Tensors"])
 targets += tests("DevicesTests", ["Devices", "Memory", "TestSupport"])
 targets += tests(
   "ServingTests",
-  ["Serving", "ThimbleClient", "Importing", "ModelFile", "Memory", "Runtime", "Protocols", "System", "Tensors"])
+  [
+    "Serving", "ThimbleClient", "Importing", "ModelFile", "Memory", "Runtime", "Protocols", "System", "Tensors",
+    "TestSupport",
+  ])
 targets += tests("ThimbleClientTests", ["ThimbleClient", "Protocols", "System", "Tensors"])
 targets += tests("ArchitectureTests", ["TestSupport"])
 // They run the built program.

@@ -107,6 +107,22 @@ public final class MemoryBudget: Sendable {
     }
   }
 
+  /// Adds to two places of the ledger at once; either number may be negative.
+  fileprivate func exchange(
+    _ first: Int, _ firstPlace: Int, _ second: Int, _ secondPlace: Int
+  ) throws(MemoryError) {
+    let more = first + second
+    try lock.withLock { () throws(MemoryError) in
+      guard more <= 0 || more <= limitByteCount - reserved else {
+        throw .doesNotFit(needed: more, available: max(0, limitByteCount - reserved), leastBudget: reserved + more)
+      }
+      reserved += more
+      peak = max(peak, reserved)
+      ledger[firstPlace] += first
+      ledger[secondPlace] += second
+    }
+  }
+
   /// Checks that several needs fit together, without reserving them.
   public func check(_ byteCount: Int) throws(MemoryError) {
     let (available, reserved) = lock.withLock { (max(0, limitByteCount - self.reserved), self.reserved) }
@@ -137,6 +153,19 @@ public final class MemoryBudget: Sendable {
     }
 
     deinit { budget.release(byteCount, purpose, kind) }
+
+    /// Changes two reservations of one budget at once: where both together become smaller it cannot fail. Where it is refused
+    /// nothing changes.
+    static func resize(
+      _ first: inout Reservation, to firstByteCount: Int, _ second: inout Reservation, to secondByteCount: Int
+    ) throws(MemoryError) {
+      let (one, two) = (Mapping.roundedToPages(firstByteCount), Mapping.roundedToPages(secondByteCount))
+      try first.budget.exchange(
+        one - first.byteCount, MemoryBudget.place(first.purpose, first.kind), two - second.byteCount,
+        MemoryBudget.place(second.purpose, second.kind))
+      first.byteCount = one
+      second.byteCount = two
+    }
 
     /// Holds whole pages for `newByteCount` bytes from now on. Less always succeeds; where more is refused nothing changes.
     public mutating func resize(to newByteCount: Int) throws(MemoryError) {

@@ -28,6 +28,13 @@ public struct WeightPlanner: Sendable {
       readerCount: costs.decodedByteCount > 0 ? placement.readerCount : 0, frameByteCount: layout.frameByteCount)
   }
 
+  /// What `WeightStore.setPlacement` needs where it brings compressed tiles.
+  public var changingNeeds: Workspace.Needs {
+    Workspace.Needs(
+      activationByteCount: 0, ringByteCount: 0, readerCount: layout.hasFrames ? 1 : 0,
+      frameByteCount: layout.frameByteCount)
+  }
+
   /// Threads that load: for little work one, since each takes memory.
   public var loaderCount: Int { weightByteCount < 1 << 20 ? 1 : usage.threadCount }
 

@@ -129,32 +129,46 @@ public final class WeightStore: @unchecked Sendable {
   // MARK: Changing what is kept
 
   /// Keeps more or less from now on, between runs. Less always succeeds. Precondition: the workspace has been claimed for
-  /// what the placement needs.
+  /// what the placement needs, and for `WeightPlanner.changingNeeds`.
   public func setPlacement(_ new: WeightPlacement, workspace: Workspace) throws(LoadingError) {
     let old = placement
     let newCosts = layout.costs(of: new)
-    do throws(MemoryError) {
-      try resident.resize(to: newCosts.residentByteCount)
-      do throws(MemoryError) { try inPlace.resize(to: newCosts.inPlaceByteCount) } catch {
-        try? resident.resize(to: costs.residentByteCount)
-        throw error
-      }
-    } catch {
-      throw .memory(error)
-    }
-    placement = new
-    costs = newCosts
+    // What goes is gone before anything else comes in its place.
+    if old.isInPlace && !new.isInPlace { stream.file.releasePages() }
     if new.residentTileCount < old.residentTileCount {
       let start = Mapping.roundedToPages(layout.fixedByteCount) + newCosts.residentByteCount
       if start < memory.byteCount { memory.releasePages(offset: start, byteCount: memory.byteCount - start) }
     }
-    if old.isInPlace && !new.isInPlace { stream.file.releasePages() }
-    if new.residentTileCount > old.residentTileCount {
-      for index in layout.keepOrder[old.residentTileCount..<new.residentTileCount] {
-        do throws(ModelFileError) { try loadTile(layout.tiles[index], 0, workspace) } catch { throw .file(error) }
+    do {
+      try MemoryBudget.Reservation.resize(
+        &resident, to: newCosts.residentByteCount, &inPlace, to: newCosts.inPlaceByteCount)
+    } catch {
+      // It stays as it was; what was let go is brought again.
+      if new.residentTileCount < old.residentTileCount {
+        try bring(new.residentTileCount..<old.residentTileCount, workspace)
       }
+      throw .memory(error)
+    }
+    placement = new
+    costs = newCosts
+    if new.residentTileCount > old.residentTileCount {
+      try bring(old.residentTileCount..<new.residentTileCount, workspace)
     }
     arrange()
+  }
+
+  /// Reads tiles, by their places in the order of keeping, to where they stay.
+  private func bring(_ ranks: Range<Int>, _ workspace: Workspace) throws(LoadingError) {
+    for index in layout.keepOrder[ranks] {
+      let item = layout.tiles[index]
+      do throws(ModelFileError) {
+        try read(item.tile, of: item.blob, to: memory.base + item.residentOffset, 0, workspace)
+      } catch {
+        // From now on weights are missing.
+        fail(error)
+        throw .file(error)
+      }
+    }
   }
 
   /// Makes the pieces and the stream anew.
@@ -204,7 +218,10 @@ public final class WeightStore: @unchecked Sendable {
   }
 
   /// Errors: weights of the last run could not be read, or the file has changed since it was opened: answers are worth nothing.
-  public func check() throws(ModelFileError) { try stream.check() }
+  public func check() throws(ModelFileError) {
+    if let loadingError { throw loadingError }
+    try stream.check()
+  }
 
   /// What threads do instead of waiting: reads a tile that will be needed. Returns whether it did.
   public func help(part: Int) -> Bool { stream.help(part: part) }

@@ -27,6 +27,8 @@ public enum Route: Equatable, Sendable {
   case repositoryLoad(model: String)
   case repositoryUnload(model: String)
   case metrics
+  /// What each model holds of the memory budget.
+  case residents
   case notFound
   /// The path is known; `allow` is the value of the Allow header.
   case methodNotAllowed(allow: String)
@@ -46,6 +48,7 @@ public enum Route: Equatable, Sendable {
     case "health": return (health(rest), false)
     case "models": return models(rest)
     case "repository": return (repository(rest), true)
+    case "thimble": return (rest.elementsEqual(["models"]) ? .residents : .notFound, false)
     default: return (.notFound, false)
     }
   }

@@ -12,6 +12,14 @@ extension Session {
   /// Bytes of the cache that keeps everything.
   public var cacheByteCountMax: Int { planner.costs(of: planner.keepingAll).cacheByteCount }
 
+  /// Bytes of the cache that keeps as little as it can: keeping a small model takes less than letting it pass.
+  public var cacheByteCountMin: Int {
+    planner.costs(of: planner.least { planner.costs(of: $0).cacheByteCount }).cacheByteCount
+  }
+
+  /// Bytes of the workspace that a run needs.
+  public var workspaceByteCount: Int { claim.needs.byteCount }
+
   /// Allows so many bytes of weights to be kept between inferences. Less gives memory back at once; more is taken now, as far
   /// as the budget has it. Returns what is kept.
   @discardableResult
@@ -19,10 +27,12 @@ extension Session {
     let placement = placement(cacheByteCount: byteCount)
     guard placement != weights.placement else { return cacheByteCount }
     // What passes needs a passage: it is claimed before the cache shrinks, and trimmed after it has grown.
-    if let wanted = try? workspace.claim(needs(of: placement)) {
+    if let wanted = try? workspace.claim(needs(of: placement)), let reader = try? workspace.claim(planner.changingNeeds)
+    {
       let old = claim
       claim = wanted
       do { try weights.setPlacement(placement, workspace: workspace) } catch { claim = old }
+      _ = consume reader
     }
     workspace.trim()
     return cacheByteCount

@@ -46,7 +46,7 @@ final class Answer: @unchecked Sendable {
     }
     writer.endObject()
     self.init(error.status, bytes: writer.bytes)
-    if error.isTransient { retryAfterSeconds = ServingLimits.retryAfterSeconds }
+    retryAfterSeconds = error.retryAfterSeconds
     if case .methodNotAllowed(let methods) = error { allow = methods }
   }
 

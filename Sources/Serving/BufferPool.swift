@@ -19,6 +19,8 @@ final class HeldMemory: Sendable {
   private let reservation: MemoryBudget.Reservation
 
   init(_ reservation: consuming MemoryBudget.Reservation) { self.reservation = reservation }
+
+  var byteCount: Int { reservation.byteCount }
 }
 
 /// Buffers from the memory budget; a few are kept for the next request, so that a stream of like requests asks neither
@@ -28,6 +30,7 @@ final class BufferPool: @unchecked Sendable {
   private let lock = Lock()
   /// Guarded by `lock`.
   private var spares: [Buffer] = []
+  private var keeps = true
 
   init(budget: MemoryBudget) {
     self.budget = budget
@@ -47,11 +50,23 @@ final class BufferPool: @unchecked Sendable {
     return HeldMemory(try budget.reserve(byteCount, for: .buffers))
   }
 
+  /// Whether buffers are kept for the next request. Where not, there are no spares.
+  var keepsSpares: Bool {
+    get { lock.withLock { keeps } }
+    set {
+      lock.withLock { keeps = newValue }
+      if !newValue { trim() }
+    }
+  }
+
+  /// Bytes of all spares.
+  var spareByteCount: Int { lock.withLock { spares.reduce(0) { $0 + $1.bytes.count } } }
+
   /// Takes back a buffer that nobody points into any more.
   func give(_ buffer: Buffer) {
     lock.withLock {
       let kept = spares.reduce(buffer.bytes.count) { $0 + $1.bytes.count }
-      if spares.count < ServingLimits.sparesMax, kept <= ServingLimits.spareBytesMax { spares.append(buffer) }
+      if keeps, spares.count < ServingLimits.sparesMax, kept <= ServingLimits.spareBytesMax { spares.append(buffer) }
     }
   }
 
@@ -69,14 +84,4 @@ final class BufferPool: @unchecked Sendable {
       return best.map { spares.remove(at: $0) }
     }
   }
-
-  /// What a refusal means: whether it would fit if no other request held memory.
-  func refusal(_ error: MemoryError) -> ServingError {
-    guard case .doesNotFit(let needed, _, _) = error else { return .busyMemory(error) }  // the kernel's own shortage
-    let lasting = budget.reservedByteCount - budget.reservedByteCount(for: .buffers) + lastingByteCount
-    return needed <= budget.limitByteCount - lasting ? .busyMemory(error) : .memory(error)
-  }
-
-  /// Bytes of purpose `.buffers` that are held as long as the server runs: the receive buffers.
-  var lastingByteCount = 0
 }

@@ -14,8 +14,8 @@ struct ConfigurationDocument: JSONWritable {
     writer.key("version_policy")
     writePolicy(to: &writer)
     writer.member("max_batch_size", 0)
-    writePorts("input", model.session.inputs, to: &writer)
-    writePorts("output", model.session.outputs, to: &writer)
+    writePorts("input", model.inputs, to: &writer)
+    writePorts("output", model.outputs, to: &writer)
     writer.member("labels", model.configuration.labels)
     writer.endObject()
   }

@@ -30,6 +30,8 @@ final class Connection {
   var interest: EventPoll.Interest = .readable
   private(set) var phase = Phase.head
   private(set) var received: ReceiveBuffer
+  /// What `received` stands in.
+  let memory: Buffer
   private var parser = HTTPRequestParser(limits: HTTPLimits(headBytesMax: ServingLimits.headBytesMax))
   private var decoder: HTTPBodyDecoder?
   private(set) var head: HTTPRequestHead?
@@ -38,6 +40,9 @@ final class Connection {
   /// The answer to a request that is refused before its body has come.
   private(set) var refusal: ServingError?
   private(set) var job: QueuedJob?
+  /// Where to go on once models have given up memory, and in which phase; and how often this exchange has waited for it.
+  private var roomWait: (stage: Server.RoomStage, phase: Phase)?
+  private var roomRequestCount = 0
   private var answer: Answer?
   private var outgoing: OutgoingAnswer?
   private var closesAfterAnswer = false
@@ -51,14 +56,15 @@ final class Connection {
   private var transfer: TransferDeadline
 
   init(
-    token: UInt64, slot: Int, socket: consuming Socket, memory: UnsafeMutableRawBufferPointer, transferMilliseconds: Int
+    token: UInt64, slot: Int, socket: consuming Socket, memory: Buffer, transferMilliseconds: Int
   ) {
     self.transferMilliseconds = transferMilliseconds
     transfer = TransferDeadline(patienceMilliseconds: transferMilliseconds)
     self.token = token
     self.slot = slot
     self.socket = socket
-    received = ReceiveBuffer(memory)
+    self.memory = memory
+    received = ReceiveBuffer(memory.bytes)
   }
 
   /// Whether nothing of a request has come.
@@ -129,6 +135,11 @@ final class Connection {
     do throws(ProtocolError) {
       while var decoder {
         let event = try decoder.next(received.unread)
+        if case .payload(let range, _) = event, body != nil {
+          let payload = UnsafeRawBufferPointer(rebasing: received.unread[range])
+          // A refusal leaves everything as it was, so that it can be tried again.
+          do throws(MemoryError) { try body?.append(payload) } catch { return .failed(.memory(error)) }
+        }
         self.decoder = decoder
         switch event {
         case .end(let consumed):
@@ -137,13 +148,7 @@ final class Connection {
         case .needMore(let consumed):
           received.consume(consumed)
           return .needMore
-        case .payload(let range, let consumed):
-          if body != nil {
-            let payload = UnsafeRawBufferPointer(rebasing: received.unread[range])
-            // A body of unknown length that outgrows the budget is refused once it has passed.
-            do throws(MemoryError) { try body?.append(payload) } catch { return .failed(.memory(error)) }
-          }
-          received.consume(consumed)
+        case .payload(_, let consumed): received.consume(consumed)
         }
       }
       return .complete
@@ -166,6 +171,24 @@ final class Connection {
     phase = .waiting
     self.job = job
     deadlineNanoseconds = Int64.max
+  }
+
+  /// Whether the exchange may wait for room once more.
+  var mayAskForRoom: Bool { roomRequestCount < ServingLimits.roomRequestsMax }
+
+  func wait(forRoom job: RoomJob, _ stage: Server.RoomStage) {
+    roomWait = (stage, phase)
+    roomRequestCount += 1
+    wait(for: job)
+  }
+
+  /// There may be room now: back to where it was.
+  func endRoomWait() -> Server.RoomStage? {
+    guard let (stage, phase) = roomWait else { return nil }
+    self.phase = phase
+    (roomWait, job) = (nil, nil)
+    beginTransfer()
+    return stage
   }
 
   /// `lingers`: the request has not been received to its end, so that nothing after it can be understood.
@@ -199,6 +222,7 @@ final class Connection {
   func finishExchange(_ buffers: BufferPool) -> Bool {
     if let tensors = answer?.tensors { buffers.give(tensors) }
     (answer, outgoing, head, decoder, refusal) = (nil, nil, nil, nil, nil)
+    roomRequestCount = 0
     lastActiveNanoseconds = Clock.nowNanoseconds
     if lingersAfterAnswer {
       phase = .lingering

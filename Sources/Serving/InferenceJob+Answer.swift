@@ -6,35 +6,31 @@ import Tensors
 extension InferenceJob {
   /// Copies the outputs that the request asks for out of the model, and encodes them.
   static func answer(
-    _ request: InferenceRequest, of model: LoadedModel, _ buffers: BufferPool
+    _ request: InferenceRequest, of model: LoadedModel, _ session: Session, _ tensors: Buffer,
+    _ residents: ModelResidents
   ) throws(ServingError) -> Answer {
-    do throws(MemoryError) {
-      let (response, tensors) = try response(to: request, of: model, buffers)
-      let held = try buffers.reserve(response.encodedBytesMax)
-      let encoded: EncodedInference
-      do { encoded = try response.encoded() } catch { return Answer(.malformed(error)) }
-      return Answer(.ok, contentType: encoded.contentType, body: encoded, tensors: tensors, held: held)
-    } catch {
-      throw buffers.refusal(error)
+    let response = response(to: request, of: model, session, tensors)
+    let byteCountMax = response.encodedBytesMax
+    let held = try residents.findingRoom(sparing: model) { () throws(MemoryError) in
+      try residents.buffers.reserve(byteCountMax)
     }
+    let encoded: EncodedInference
+    do { encoded = try response.encoded() } catch { return Answer(.malformed(error)) }
+    return Answer(.ok, contentType: encoded.contentType, body: encoded, tensors: tensors, held: held)
   }
 
   private static func response(
-    to request: InferenceRequest, of model: LoadedModel, _ buffers: BufferPool
-  ) throws(MemoryError) -> (InferenceResponse, Buffer) {
-    let ports = model.session.outputs
-    // All outputs in the model's order, or those named in the request's order.
-    let wanted =
-      request.outputs.isEmpty
-      ? Array(ports.indices) : request.outputs.compactMap { output in ports.firstIndex { $0.name == output.name } }
-    let tensors = try buffers.take(wanted.reduce(0) { $0 + aligned(ports[$1].byteCount) })
+    to request: InferenceRequest, of model: LoadedModel, _ session: Session, _ tensors: Buffer
+  ) -> InferenceResponse {
+    let ports = model.outputs
+    let wanted = wanted(request, of: ports)
     var offset = 0
     var outputs: [InferenceOutput] = []
     outputs.reserveCapacity(wanted.count)
     for (place, index) in wanted.enumerated() {
       let port = ports[index]
       let bytes = UnsafeMutableRawBufferPointer(rebasing: tensors.bytes[offset..<offset + port.byteCount])
-      model.session.readOutput(index, into: bytes)
+      session.readOutput(index, into: bytes)
       offset += aligned(port.byteCount)
       outputs.append(
         InferenceOutput(
@@ -42,9 +38,19 @@ extension InferenceJob {
           requested: request.outputs.isEmpty ? nil : request.outputs[place], parameters: request.parameters,
           labels: model.configuration.labels, hasBatchDimension: port.shape.rank >= 2))
     }
-    let response = InferenceResponse(
+    return InferenceResponse(
       modelName: model.name, modelVersion: "\(model.version)", id: request.id, outputs: outputs)
-    return (response, tensors)
+  }
+
+  /// All outputs in the model's order, or those named in the request's order.
+  private static func wanted(_ request: InferenceRequest, of ports: [Session.Port]) -> [Int] {
+    request.outputs.isEmpty
+      ? Array(ports.indices) : request.outputs.compactMap { output in ports.firstIndex { $0.name == output.name } }
+  }
+
+  /// Bytes of the outputs that the request asks for.
+  static func outputByteCount(_ request: InferenceRequest, of model: LoadedModel) -> Int {
+    wanted(request, of: model.outputs).reduce(0) { $0 + aligned(model.outputs[$1].byteCount) }
   }
 
   private static func aligned(_ byteCount: Int) -> Int { (byteCount + 63) / 64 * 64 }

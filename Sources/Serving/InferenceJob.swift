@@ -11,7 +11,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   private let fileFault: LoadedModel.FileFault
   private var body: RequestBody?
   private let headerContentLength: Int?
-  private let buffers: BufferPool
+  private let residents: ModelResidents
   private var request: InferenceRequest?
   private var requestMemory: HeldMemory?
   /// When it is too late to start. Unlike `deadlineNanoseconds`, which is the event loop's, the worker reads it.
@@ -22,16 +22,17 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
 
   init(
     connection: UInt64, model: LoadedModel, metrics: ModelMetrics, body: RequestBody, headerContentLength: Int?,
-    buffers: BufferPool
+    residents: ModelResidents
   ) {
     self.model = model
     fileFault = model.fileFault
     self.metrics = metrics
     self.body = body
     self.headerContentLength = headerContentLength
-    self.buffers = buffers
+    self.residents = residents
     super.init(connection: connection)
     metrics.pendingCount += 1
+    model.requestBegan()
   }
 
   /// Parses on the event loop what is short, so that a bad request is refused at once and a timeout is known.
@@ -43,13 +44,16 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
 
   /// Where it never gets to the worker: the answer to a refusal.
   func refused(_ error: ServingError) -> Answer {
-    metrics.pendingCount -= 1
+    dropped()
     metrics.failed(nanoseconds: Clock.nowNanoseconds - receivedNanoseconds)
     return Answer(error)
   }
 
   /// The client has gone before it was started.
-  func dropped() { metrics.pendingCount -= 1 }
+  func dropped() {
+    metrics.pendingCount -= 1
+    model?.requestEnded()
+  }
 
   var tooLate: ServingError { .tooLate(timeoutMicros: request?.parameters.timeoutMicros ?? 0) }
 
@@ -77,27 +81,35 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
 
   override func run() {
     do throws(ServingError) { result = .success(try execute()) } catch { result = .failure(error) }
+    model?.requestEnded()
     // What is finished must not keep an unloaded model in memory.
     (model, body, request, requestMemory) = (nil, nil, nil, nil)
   }
 
   private func execute() throws(ServingError) -> Answer {
     guard let model, let body else { throw .stopping }
-    let start = Clock.nowNanoseconds
-    durations.queueNanoseconds = start - receivedNanoseconds
     if request == nil { try parse(body, model) }
     guard let request else { throw .stopping }
+    guard Clock.nowNanoseconds <= latestStartNanoseconds else { throw tooLate }
+    let session = try residents.begin(model)
+    // Waking the model counts as waiting.
+    let start = Clock.nowNanoseconds
+    durations.queueNanoseconds = start - receivedNanoseconds
     guard start <= latestStartNanoseconds else { throw tooLate }
-    let session = model.session
+    // Found now: once the model has run, nothing may move before its outputs have been read.
+    let tensors = try residents.findingRoom(sparing: model) { () throws(MemoryError) in
+      try residents.buffers.take(InferenceJob.outputByteCount(request, of: model))
+    }
     try InferenceJob.writeInputs(request, body.bytes, to: session)
     body.giveBack()
     self.body = nil
     try model.checkFile()
     let inputsDone = Clock.nowNanoseconds
     session.run()
+    residents.end(model)
     try model.checkFile()
     let inferenceDone = Clock.nowNanoseconds
-    let answer = try InferenceJob.answer(request, of: model, buffers)
+    let answer = try InferenceJob.answer(request, of: model, session, tensors, residents)
     durations.inputNanoseconds = inputsDone - start
     durations.inferenceNanoseconds = inferenceDone - inputsDone
     durations.outputNanoseconds = Clock.nowNanoseconds - inferenceDone
@@ -109,12 +121,17 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   private func parse(_ body: RequestBody, _ model: LoadedModel) throws(ServingError) {
     // The parser copies names, which may be all of a hostile request's JSON.
     let jsonBytes = headerContentLength ?? body.count
-    if jsonBytes > ServingLimits.loopParseBytesMax { requestMemory = try reserve(jsonBytes) }
+    if jsonBytes > ServingLimits.loopParseBytesMax {
+      requestMemory = try residents.findingRoom(sparing: model, holding: body.buffer.bytes.count) {
+        () throws(MemoryError) in
+        try residents.buffers.reserve(jsonBytes)
+      }
+    }
     var request: InferenceRequest
     do throws(ProtocolError) {
       request = try InferenceRequest(parsing: body.bytes, headerContentLength: headerContentLength)
-      if request.rawInput != nil, model.session.inputs.count == 1 {
-        let port = model.session.inputs[0]
+      if request.rawInput != nil, model.inputs.count == 1 {
+        let port = model.inputs[0]
         try request.bindRawInput(name: port.name, elementType: port.elementType, shape: port.shape)
       }
     } catch {
@@ -127,12 +144,8 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
       let (deadline, carry) = receivedNanoseconds.addingReportingOverflow(Int64(overflow ? Int.max : nanoseconds))
       latestStartNanoseconds = carry ? Int64.max : deadline
     }
-    batch = max(1, model.session.inputs.first?.shape.dimensions.first ?? 1)
+    batch = max(1, model.inputs.first?.shape.dimensions.first ?? 1)
     self.request = request
-  }
-
-  private func reserve(_ byteCount: Int) throws(ServingError) -> HeldMemory {
-    do { return try buffers.reserve(byteCount) } catch { throw buffers.refusal(error) }
   }
 
   private static func writeInputs(

@@ -6,11 +6,10 @@ extension InferenceRequest {
   /// Compares the request with the model. Errors: an input that is missing, unknown or of another type or shape, an
   /// output that is unknown or asked for twice.
   func check(against model: LoadedModel) throws(ServingError) {
-    let session = model.session
-    for input in inputs where !session.inputs.contains(where: { $0.name == input.name }) {
+    for input in inputs where !model.inputs.contains(where: { $0.name == input.name }) {
       throw .inputUnknown(model: model.name, input: input.name)
     }
-    for port in session.inputs {
+    for port in model.inputs {
       guard let input = inputs.first(where: { $0.name == port.name }) else {
         throw .inputMissing(model: model.name, input: port.name)
       }
@@ -22,7 +21,7 @@ extension InferenceRequest {
       }
     }
     for (index, output) in outputs.enumerated() {
-      guard session.outputs.contains(where: { $0.name == output.name }) else {
+      guard model.outputs.contains(where: { $0.name == output.name }) else {
         throw .outputUnknown(model: model.name, output: output.name)
       }
       guard !outputs[..<index].contains(where: { $0.name == output.name }) else {

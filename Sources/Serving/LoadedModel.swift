@@ -2,19 +2,28 @@ import Memory
 import ModelFile
 import Runtime
 import System
+import Tensors
 
-/// One version of a model, ready to run. The last reference gives its memory back.
+/// One version of a model that requests may ask. Its session is there while the model is awake; asleep it keeps only what
+/// describes it, and the open file, so that what wakes is what fell asleep, whatever is at the path by then.
 final class LoadedModel: @unchecked Sendable {
   let name: String
   let version: Int
-  let session: Session
   let configuration: ModelConfiguration
-  /// Bytes of the budget that it holds.
-  let byteCount: Int
+  let inputs: [Session.Port]
+  let outputs: [Session.Port]
   /// What the file was when it was read: a reload of the same file is nothing to do.
   let file: FileIdentity
-  private let labelMemory: MemoryBudget.Reservation
-  private let path: String
+  let opened: File
+  /// Bytes of the budget that it holds even asleep: labels, and the names of its inputs and outputs.
+  var describingByteCount: Int { describing.byteCount }
+  private let describing: HeldMemory
+  /// The worker's alone, as `Session` wants it.
+  private(set) var session: Session?
+  private var vainCacheByteCount: Int?
+  private let lock = Lock()
+  /// Guarded by `lock`.
+  private var current: Residency
   let fileFault = FileFault()
 
   /// What became of the file after loading, as far as somebody has met it: from then on no request succeeds until the model is
@@ -26,72 +35,167 @@ final class LoadedModel: @unchecked Sendable {
     var reported: ServingError?
   }
 
-  init(
-    name: String, version: Int, path: String, configuration: ModelConfiguration, kernels: Kernels, pool: ThreadPool,
-    budget: MemoryBudget
-  ) throws(ServingError) {
-    // What is examined is what is opened: the path may name another file a moment later.
-    let opened: File
-    do { opened = try File(reading: path) } catch { throw .repository(error) }
-    let status: FileStatus
-    do { status = try opened.status() } catch { throw .repository(error) }
-    guard status.isRegular else { throw .notAFile(path: path) }
-    file = FileIdentity(status)
-    labelMemory = try LoadedModel.reserveLabels(configuration.labels, budget)
-    (session, byteCount) = try LoadedModel.open(opened, kernels, pool, budget)
-    self.name = name
-    self.version = version
-    self.path = path
-    self.configuration = configuration
+  /// What any thread may know of a model at one moment.
+  struct Residency: Sendable {
+    enum State: Sendable {
+      case awake
+      /// Comes back at the next request.
+      case asleep
+      /// Unloaded or replaced: stays away.
+      case retired
+    }
+
+    var state = State.awake
+    /// Bytes of the budget that it holds whatever its cache.
+    var floorByteCount = 0
+    var cacheByteCount = 0
+    var cacheByteCountMin = 0
+    var cacheByteCountMax = 0
+    /// Bytes of the workspace that a run needs.
+    var workspaceByteCount = 0
+    var score: UseScore
+    var lastUsedNanoseconds: Int64
+    /// Requests that wait or run.
+    var pendingCount = 0
+
+    var byteCount: Int { floorByteCount + cacheByteCount }
+    /// What it cannot give while it is awake.
+    var leastByteCount: Int { floorByteCount + cacheByteCountMin + workspaceByteCount }
+
+    /// Nobody waits for it, and nobody has asked it for so long.
+    func isIdle(since now: Int64, for nanoseconds: Int64) -> Bool {
+      state == .awake && pendingCount == 0 && now - lastUsedNanoseconds >= nanoseconds
+    }
+
+    func shares(at now: Int64) -> CacheShares.Model {
+      .init(
+        score: score.value(at: now), cacheByteCount: cacheByteCount, cacheByteCountMin: cacheByteCountMin,
+        cacheByteCountMax: cacheByteCountMax, idleNanoseconds: now - lastUsedNanoseconds)
+    }
   }
 
-  /// Whether what the session computes is worth anything: asked by the worker before and after every run.
+  init(
+    name: String, version: Int, configuration: ModelConfiguration, file opened: consuming File, identity: FileIdentity,
+    session: Session, describing: HeldMemory
+  ) {
+    self.describing = describing
+    self.name = name
+    self.version = version
+    self.configuration = configuration
+    self.opened = opened
+    file = identity
+    inputs = session.inputs
+    outputs = session.outputs
+    self.session = session
+    let now = Clock.nowNanoseconds
+    current = Residency(score: UseScore(at: now), lastUsedNanoseconds: now)
+    noteSession()
+  }
+
+  /// Bytes of the heap. A string of over 15 bytes takes an allocation of its own.
+  static func describingByteCount(_ labels: [String], _ ports: [Session.Port]) -> Int {
+    var byteCount = labels.reduce(0) { $0 + 16 + ($1.utf8.count > 15 ? $1.utf8.count + 48 : 0) }
+    // Few ports are part of the heap's allowance.
+    if ports.count > 8 {
+      byteCount += ports.reduce(0) { $0 + 192 + $1.name.utf8.count + 8 * $1.shape.dimensions.count }
+    }
+    return byteCount
+  }
+
+  // MARK: Any thread
+
+  var residency: Residency { lock.withLock { current } }
+
+  /// Bytes of the budget that it holds now.
+  var byteCount: Int { residency.byteCount + describingByteCount }
+
+  func requestBegan() { lock.withLock { current.pendingCount += 1 } }
+  func requestEnded() { lock.withLock { current.pendingCount -= 1 } }
+
+  /// What somebody has done to the file since it was loaded; nil where nothing.
+  private var changeOfFile: ServingError? {
+    guard let status = try? opened.status(), FileIdentity(status) != file else { return nil }
+    return .modelFile(path: opened.path, .changed(from: file.byteCount, to: status.byteCount))
+  }
+
+  /// Asked by the event loop for a client that wants to know whether the model is ready.
+  func checkReadiness() throws(ServingError) {
+    if let reported = fileFault.reported { throw reported }
+    guard let change = changeOfFile else { return }
+    fileFault.reported = change
+    throw change
+  }
+
+  // MARK: The worker's
+
+  /// Whether what the session computes is worth anything: asked before and after every run.
   ///
   /// - Throws: that the file was changed or could not be read since it was loaded; from then on always.
   func checkFile() throws(ServingError) {
     if let met = fileFault.met { throw met }
-    do { try session.checkFile() } catch {
-      let met = ServingError(error, path: path)
-      fileFault.met = met
-      throw met
+    fileFault.met = changeOfFile
+    if fileFault.met == nil, let session {
+      do { try session.checkFile() } catch { fileFault.met = ServingError(error, path: opened.path) }
+    }
+    if let met = fileFault.met { throw met }
+  }
+
+  func use(at now: Int64) {
+    lock.withLock {
+      current.score.use(at: now)
+      current.lastUsedNanoseconds = now
     }
   }
 
-  /// The same, asked by the event loop for a client that wants to know whether the model is ready.
-  func checkReadiness() throws(ServingError) {
-    if let reported = fileFault.reported { throw reported }
-    do { try session.checkFile() } catch {
-      let reported = ServingError(error, path: path)
-      fileFault.reported = reported
-      throw reported
+  /// After a run, during which it was not idle either.
+  func used(at now: Int64) { lock.withLock { current.lastUsedNanoseconds = now } }
+
+  func wake(_ session: Session) {
+    self.session = session
+    lock.withLock { current.state = .awake }
+    noteSession()
+  }
+
+  /// Gives the session's memory back.
+  func end(_ state: Residency.State) {
+    session = nil
+    lock.withLock {
+      current.state = state
+      (current.floorByteCount, current.cacheByteCount, current.workspaceByteCount) = (0, 0, 0)
+      (current.cacheByteCountMin, current.cacheByteCountMax) = (0, 0)
     }
   }
 
-  /// A string of over 15 bytes takes an allocation of its own.
-  private static func reserveLabels(
-    _ labels: [String], _ budget: MemoryBudget
-  ) throws(ServingError) -> MemoryBudget.Reservation {
-    let byteCount = labels.reduce(0) { $0 + 16 + ($1.utf8.count > 15 ? $1.utf8.count + 48 : 0) }
-    do { return try budget.reserve(byteCount, for: .metadata) } catch { throw .memory(error) }
+  /// Lets the session keep so many bytes of weights. Returns whether that changed anything.
+  func resizeCache(to byteCount: Int) -> Bool {
+    // Weights come in tiles: what changed nothing once is not tried again for the same size.
+    guard let session, byteCount != vainCacheByteCount else { return false }
+    let before = session.cacheByteCount
+    let after = session.resizeCache(to: byteCount)
+    vainCacheByteCount = after == before ? byteCount : nil
+    lock.withLock {
+      current.cacheByteCount = after
+      current.workspaceByteCount = session.workspaceByteCount
+    }
+    return after != before
   }
 
-  private static func open(
-    _ opened: borrowing File, _ kernels: Kernels, _ pool: ThreadPool, _ budget: MemoryBudget
-  ) throws(ServingError) -> (Session, byteCount: Int) {
-    do throws(SessionError) {
-      let file: ModelFile
-      do { file = try ModelFile.open(opened, budget: budget) } catch { throw SessionError(error) }
-      let session = try Session(file, kernels: kernels, pool: pool, budget: budget)
-      return (session, session.floorByteCount + session.cacheByteCount)
-    } catch {
-      throw ServingError(error, path: opened.path)
+  private func noteSession() {
+    guard let session else { return }
+    vainCacheByteCount = nil
+    let (least, most) = (session.cacheByteCountMin, session.cacheByteCountMax)
+    lock.withLock {
+      current.floorByteCount = session.floorByteCount
+      current.cacheByteCount = session.cacheByteCount
+      current.workspaceByteCount = session.workspaceByteCount
+      (current.cacheByteCountMin, current.cacheByteCountMax) = (least, most)
     }
   }
 }
 
 extension ServingError {
   /// What is wrong with the model at `path`.
-  fileprivate init(_ error: SessionError, path: String) {
+  init(_ error: SessionError, path: String) {
     switch error {
     case .memory(let error): self = .memory(error)
     case .file(let error): self = .modelFile(path: path, error)

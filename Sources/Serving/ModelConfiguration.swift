@@ -12,6 +12,8 @@ struct ModelConfiguration: Equatable, Sendable {
   var versionPolicy = VersionPolicy.latest(1)
   /// Names of the classes, by index.
   var labels: [String] = []
+  /// How long it stays in memory when nobody asks it; nil: as the server has it.
+  var keepAlive: KeepAlive?
 
   init() {}
 
@@ -22,6 +24,7 @@ struct ModelConfiguration: Equatable, Sendable {
     while let key = try reader.nextKey() {
       switch key {
       case "labels": labels = try ModelConfiguration.labels(&reader)
+      case "keep_alive": keepAlive = try ModelConfiguration.keepAlive(&reader)
       case "version_policy": versionPolicy = try ModelConfiguration.policy(&reader)
       default: try reader.skipValue()
       }
@@ -47,6 +50,20 @@ struct ModelConfiguration: Equatable, Sendable {
       labels.append(label)
     }
     return labels
+  }
+
+  /// Seconds, of which less than none mean for ever, or a text such as `5m` or `forever`.
+  private static func keepAlive(_ reader: inout JSONReader) throws(ProtocolError) -> KeepAlive {
+    let expected = "seconds, a text such as \"90s\", \"5m\" or \"2h\", or \"forever\""
+    switch try reader.peekKind() {
+    case .number: return KeepAlive(seconds: try reader.readInteger())
+    case .string:
+      guard let keepAlive = KeepAlive(try reader.readString()) else {
+        throw .fieldInvalid(field: "keep_alive", expected: expected)
+      }
+      return keepAlive
+    default: throw .fieldInvalid(field: "keep_alive", expected: expected)
+    }
   }
 
   /// Elements of the array that comes next, so that a list does not grow by doubling.

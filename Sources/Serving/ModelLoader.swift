@@ -1,14 +1,11 @@
 import Memory
 import Protocols
-import Runtime
 import System
 
 /// Reads models of a repository into memory. Used by one thread at a time: the worker, or the main thread at start.
 struct ModelLoader: Sendable {
   let directory: ModelDirectory
-  let kernels: Kernels
-  let pool: ThreadPool
-  let budget: MemoryBudget
+  let residents: ModelResidents
 
   /// What came of one version.
   struct Outcome: Sendable {
@@ -39,14 +36,28 @@ struct ModelLoader: Sendable {
     _ name: String, _ version: Int, _ configuration: ModelConfiguration, current: LoadedModel?
   ) throws(ServingError) -> LoadedModel {
     let path = directory.file(of: name, version: version)
-    if let current, current.fileFault.met == nil, current.configuration == configuration,
-      let status = try? FileSystem.status(of: path), FileIdentity(status) == current.file
+    if let current, current.fileFault.met == nil, current.residency.state != .retired,
+      current.configuration == configuration, let status = try? FileSystem.status(of: path),
+      FileIdentity(status) == current.file
     {
+      _ = try residents.wake(current)
       return current
     }
-    return try LoadedModel(
-      name: name, version: version, path: path, configuration: configuration, kernels: kernels, pool: pool,
-      budget: budget)
+    return try load(name: name, version: version, path: path, configuration: configuration)
+  }
+
+  /// Loads a version from a file. Errors: it is no regular file, no model, or does not fit.
+  func load(
+    name: String, version: Int, path: String, configuration: ModelConfiguration
+  ) throws(ServingError) -> LoadedModel {
+    // What is examined is what is opened: the path may name another file a moment later.
+    let opened: File
+    do { opened = try File(reading: path) } catch { throw .repository(error) }
+    let status: FileStatus
+    do { status = try opened.status() } catch { throw .repository(error) }
+    guard status.isRegular else { throw .notAFile(path: path) }
+    return try residents.load(
+      name: name, version: version, configuration: configuration, file: opened, identity: FileIdentity(status))
   }
 
   private func configuration(of name: String, replacedBy text: String?) throws(ServingError) -> ModelConfiguration {
@@ -54,7 +65,7 @@ struct ModelLoader: Sendable {
     let working = try reserve(text.utf8.count)
     do throws(ProtocolError) {
       let configuration = try ModelLoader.parse(Array(text.utf8))
-      _ = consume working
+      withExtendedLifetime(working) {}
       return configuration
     } catch {
       // The client's mistake, not the repository's.
@@ -85,7 +96,7 @@ struct ModelLoader: Sendable {
     }
     do throws(ProtocolError) {
       let configuration = try ModelLoader.parse(bytes)
-      _ = consume working
+      withExtendedLifetime(working) {}
       return configuration
     } catch {
       throw .configuration(path: path, reason: error.message)
@@ -94,8 +105,8 @@ struct ModelLoader: Sendable {
 
   /// Memory for a configuration while it is parsed: its bytes, and the labels. A label of n bytes takes n + 3 of the text,
   /// 16 in the list, and n + 48 more where n is over 15: at most 16 / 3 times what it takes of the text.
-  private func reserve(_ byteCount: Int) throws(ServingError) -> MemoryBudget.Reservation {
-    do { return try budget.reserve(7 * byteCount, for: .buffers) } catch { throw .memory(error) }
+  private func reserve(_ byteCount: Int) throws(ServingError) -> HeldMemory {
+    try residents.reserve(7 * byteCount, for: .buffers)
   }
 
   private static func parse(_ bytes: [UInt8]) throws(ProtocolError) -> ModelConfiguration {

@@ -31,8 +31,9 @@ extension ModelRepository {
 
   private func row(_ entry: Entry, _ version: Version) -> RepositoryIndexEntry {
     let number = "\(version.number)"
-    if version.isReady {
-      return .init(name: entry.name, version: number, state: .ready, reason: version.failure?.message ?? "")
+    if version.isReady, let model = version.model {
+      let reason = model.residency.state == .asleep ? "asleep: comes back at the next request" : ""
+      return .init(name: entry.name, version: number, state: .ready, reason: version.failure?.message ?? reason)
     }
     if entry.pendingLoads > 0 { return .init(name: entry.name, version: number, state: .loading) }
     let failure = version.model?.fileFault.reported ?? version.failure ?? entry.failure

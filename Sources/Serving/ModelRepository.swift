@@ -144,6 +144,16 @@ final class ModelRepository {
   /// The loaded versions of a model.
   func loaded(_ name: String) -> [LoadedModel] { index(of: name).map { entries[$0].loaded } ?? [] }
 
+  /// Takes versions out of service that have been unloaded while a load of theirs was under way.
+  func dropRetired(_ name: String) {
+    guard let index = index(of: name) else { return }
+    for place in entries[index].versions.indices
+    where entries[index].versions[place].model?.residency.state == .retired {
+      entries[index].versions[place].model = nil
+      entries[index].versions[place].reason = "unloaded"
+    }
+  }
+
   /// Takes every version of a model out of service.
   func unload(_ name: String) {
     guard let index = index(of: name) else { return }

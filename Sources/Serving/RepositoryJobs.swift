@@ -35,7 +35,9 @@ final class LoadJob: QueuedJob, @unchecked Sendable {
   override func finish(_ server: Server) -> Answer {
     guard let result else { return Answer(.stopping) }
     self.result = nil
+    let before = server.repository.loaded(name)
     let failure = server.repository.finishLoad(name, result)
+    server.retire(before, name)
     server.log.load(name, server.repository, failure: failure)
     return failure.map { Answer($0) } ?? .empty
   }
@@ -45,16 +47,22 @@ final class LoadJob: QueuedJob, @unchecked Sendable {
 final class UnloadJob: QueuedJob, @unchecked Sendable {
   private let name: String
   private var models: [LoadedModel]
+  private let residents: ModelResidents
 
-  init(connection: UInt64, name: String, models: [LoadedModel]) {
+  init(connection: UInt64, name: String, models: [LoadedModel], residents: ModelResidents) {
     self.name = name
+    self.residents = residents
     self.models = models
     super.init(connection: connection)
   }
 
-  override func run() { models = [] }
+  override func run() {
+    for model in models { residents.retire(model) }
+    models = []
+  }
 
   override func finish(_ server: Server) -> Answer {
+    server.repository.dropRetired(name)
     server.log.line("model \(name) unloaded; \(server.log.budget(server.budget))")
     return .empty
   }

@@ -57,11 +57,11 @@ final class Scheduler: @unchecked Sendable {
 
   var queuedCount: Int { lock.withLock { queue.count } }
 
-  /// Returns whether there was room below `limit`.
-  func submit(_ job: QueuedJob, limit: Int) -> Bool {
+  /// Returns whether there was room below `limit`. `isFirst`: before everything that waits.
+  func submit(_ job: QueuedJob, limit: Int, isFirst: Bool = false) -> Bool {
     let isTaken = lock.withLock {
       guard queue.count < limit, !isStopping else { return false }
-      queue.append(job)
+      if isFirst { queue.insert(job, at: 0) } else { queue.append(job) }
       return true
     }
     guard isTaken else { return false }

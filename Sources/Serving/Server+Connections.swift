@@ -7,31 +7,55 @@ extension Server {
 
   // MARK: Coming and going
 
-  func acceptClients() {
-    guard let listener else { return }
+  /// `isRetry`: models have given up memory for clients, or have none to give.
+  func acceptClients(isRetry: Bool = false) {
+    guard let listener, !isMakingRoomForClients else { return }
     do throws(SystemError) {
-      while let socket = try listener.socket.accept() { admit(socket) }
+      while true {
+        let memory = receiveMemory()
+        if memory == nil, !isRetry, makesRoomForClients() { return stopAccepting() }
+        guard let socket = try listener.socket.accept() else {
+          spareReceiveMemory = memory
+          break
+        }
+        admit(socket, memory)
+      }
+      resumeAccepting()
     } catch {
       // Out of descriptors: a closed connection gives one back. Until then the event would come again and again.
       log.line("cannot accept a client: \(error.message)")
-      if isAccepting { poll.remove(listener.socket.descriptor) }
-      isAccepting = false
+      stopAccepting()
     }
   }
 
-  private func admit(_ socket: consuming Socket) {
+  private func stopAccepting() {
+    if isAccepting, let listener { poll.remove(listener.socket.descriptor) }
+    isAccepting = false
+  }
+
+  private func resumeAccepting() {
+    guard !isAccepting, !isMakingRoomForClients, let listener else { return }
+    isAccepting = (try? poll.add(listener.socket.descriptor, .readable, token: Server.listenerToken)) != nil
+  }
+
+  private func admit(_ socket: consuming Socket, _ memory: Buffer?) {
     if freeSlots.isEmpty { closeLongestIdle() }
-    guard let slot = freeSlots.popLast() else {
-      let limit = configuration.limits.connectionsMax
-      let refusal = Answer(.tooManyConnections(limit: limit))
-      var outgoing = OutgoingAnswer(refusal, keepsAlive: false, leavesBodyOut: false)
+    guard let memory, let slot = freeSlots.popLast() else {
+      let refusal =
+        memory == nil
+        ? ServingError.busyMemory(
+          .doesNotFit(
+            needed: ServingLimits.receiveBufferBytes, available: budget.availableByteCount,
+            leastBudget: budget.reservedByteCount + ServingLimits.receiveBufferBytes))
+        : ServingError.tooManyConnections(limit: configuration.limits.connectionsMax)
+      var outgoing = OutgoingAnswer(Answer(refusal), keepsAlive: false, leavesBodyOut: false)
       _ = try? outgoing.send(to: socket)
       return
     }
     let token = Server.firstConnectionToken + acceptedCount * UInt64(connections.count) + UInt64(slot)
     acceptedCount += 1
     let connection = Connection(
-      token: token, slot: slot, socket: socket, memory: receiveMemory(of: slot),
+      token: token, slot: slot, socket: socket, memory: memory,
       transferMilliseconds: configuration.limits.transferMilliseconds)
     do throws(SystemError) {
       try poll.add(connection.socket.descriptor, connection.interest, token: token)
@@ -65,12 +89,12 @@ extension Server {
     // Nobody waits for an inference any more. One that runs already finishes and finds no connection; so do loads and
     // unloads, which the repository counts on.
     if let job = connection.job as? InferenceJob, scheduler.withdraw(job) { job.dropped() }
+    if let job = connection.job as? RoomJob { _ = scheduler.withdraw(job) }
     poll.remove(connection.socket.descriptor)
     connections[connection.slot] = nil
     freeSlots.append(connection.slot)
-    if !isAccepting, let listener {
-      isAccepting = (try? poll.add(listener.socket.descriptor, .readable, token: Server.listenerToken)) != nil
-    }
+    spareReceiveMemory = spareReceiveMemory ?? connection.memory
+    resumeAccepting()
   }
 
   // MARK: Events
@@ -136,7 +160,7 @@ extension Server {
       case .complete: dispatch(connection)
       case .failed(let error): refuse(connection, error)
       }
-      return true
+      return connection.phase != .waiting
     default:
       connection.discardReceived()
       return false
@@ -145,7 +169,13 @@ extension Server {
 
   /// Answers in the middle of a request, of which the rest is not understood any more.
   private func refuse(_ connection: Connection, _ error: ServingError) {
-    let error = if case .memory(let memory) = error { buffers.refusal(memory) } else { error }
+    let error =
+      if case .memory(let memory) = error {
+        residents.refusal(memory, sparing: model(of: connection), holding: connection.body?.buffer.bytes.count ?? 0)
+      } else {
+        error
+      }
+    if waitsForRoom(connection, error, .gathering) { return }
     connection.send(Answer(error), keepsAlive: false, lingers: true)
   }
 

@@ -16,10 +16,10 @@ extension Server {
     let versions = repository.loaded(model.name).reversed().map { "\($0.version)" }
     return ModelMetadata(
       name: model.name, versions: versions, platform: "thimble",
-      inputs: model.session.inputs.map {
+      inputs: model.inputs.map {
         TensorMetadata(name: $0.name, elementType: $0.elementType, dimensions: $0.shape.dimensions)
       },
-      outputs: model.session.outputs.map {
+      outputs: model.outputs.map {
         TensorMetadata(name: $0.name, elementType: $0.elementType, dimensions: $0.shape.dimensions)
       })
   }

@@ -8,16 +8,17 @@ extension Server {
     writeCounters(&writer)
     writeDurations(&writer)
     writeMemory(&writer)
+    writeResidency(&writer)
     writeProcess(&writer)
   }
 
-  /// A bound on what `writeMetrics` writes: ten families have a sample for each model asked or loaded, one for each model
+  /// A bound on what `writeMetrics` writes: ten families have a sample for each model asked or loaded, two for each model
   /// loaded. A sample takes its family's name and labels, 20 digits twice, and the model's name.
   var metricsBytesMax: Int {
     // A model that has not been asked yet has counters too.
     for model in repository.loadedModels { _ = metrics(of: model) }
-    let samples = metrics.reduce(0) { $0 + 11 * (120 + $1.model.jsonByteCount) }
-    return 12288 + samples
+    let samples = metrics.reduce(0) { $0 + 12 * (120 + $1.model.jsonByteCount) }
+    return 16_384 + samples
   }
 
   private func write(
@@ -84,7 +85,7 @@ extension Server {
     writer.sample([], Int(acceptedCount))
     writer.family("thimble_queued_requests", .gauge, help: "Requests that wait for the worker")
     writer.sample([], scheduler.queuedCount)
-    writer.family("thimble_models_loaded", .gauge, help: "Versions of models that are loaded")
+    writer.family("thimble_models_loaded", .gauge, help: "Versions of models that can be asked, asleep or not")
     writer.sample([], repository.loadedModels.count)
     writer.family("process_start_time_seconds", .gauge, help: "When the server started, since 1970")
     writer.sample([], Double(startedMilliseconds) / 1000)

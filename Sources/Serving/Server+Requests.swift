@@ -5,26 +5,37 @@ import System
 extension Server {
   /// A head has come: decides what becomes of the body, before anything of it is kept.
   func begin(_ connection: Connection) {
-    guard let head = connection.head else { return }
     let isInference = if case .infer = connection.route { true } else { false }
     do throws(ServingError) {
       let limit = isInference ? configuration.limits.bodyBytesMax : ServingLimits.controlBodyBytesMax
       if try connection.beginBody(bytesMax: limit) { return dispatch(connection) }
-      do throws(ServingError) { try prepareBody(connection, head) } catch {
-        // Who waits for `100 Continue` is answered at once. Others send anyway: what they send is thrown away, so that
-        // the connection stays usable.
-        if head.expectsContinue { throw error }
-        return connection.refuseAfterBody(error)
-      }
+    } catch {
+      return connection.send(Answer(error), keepsAlive: false, lingers: true)
+    }
+    prepare(connection)
+  }
+
+  /// Finds memory for the body.
+  func prepare(_ connection: Connection) {
+    guard let head = connection.head else { return }
+    do throws(ServingError) {
+      try prepareBody(connection, head)
       if head.expectsContinue { sendContinue(connection) }
     } catch {
-      connection.send(Answer(error), keepsAlive: false, lingers: true)
+      if waitsForRoom(connection, error, .preparing) { return }
+      // Who waits for `100 Continue` is answered at once. Others send anyway: what they send is thrown away, so that the
+      // connection stays usable.
+      if head.expectsContinue { return connection.send(Answer(error), keepsAlive: false, lingers: true) }
+      connection.refuseAfterBody(error)
     }
   }
 
   private func prepareBody(_ connection: Connection, _ head: HTTPRequestHead) throws(ServingError) {
+    var model: LoadedModel?
     switch connection.route {
-    case .infer(let reference): _ = try repository.model(reference)
+    case .infer(let reference):
+      model = try repository.model(reference)
+      try checkPressure()
     case .repositoryIndex, .repositoryLoad, .repositoryUnload: break
     case .methodNotAllowed(let allow): throw .methodNotAllowed(allow: allow)
     case .notFound: throw .noSuchPath
@@ -33,7 +44,9 @@ extension Server {
     var capacity = ServingLimits.chunkedBodyBytesFirst
     if case .bytes(let count) = head.body { capacity = count }
     let body: RequestBody
-    do { body = try RequestBody(capacity: capacity, pool: buffers) } catch { throw buffers.refusal(error) }
+    do { body = try RequestBody(capacity: capacity, pool: buffers) } catch {
+      throw residents.refusal(error, sparing: model)
+    }
     connection.keepBody(body)
   }
 
@@ -52,6 +65,7 @@ extension Server {
       guard let answer = try answer(connection) else { return }
       send(answer, to: connection)
     } catch {
+      if waitsForRoom(connection, error, .dispatching) { return }
       send(Answer(error), to: connection)
     }
   }
@@ -66,6 +80,7 @@ extension Server {
     case .live: return Answer(bytes: ServerHealth(isLive: true).jsonBytes)
     case .ready:
       guard !isStopping else { throw .stopping }
+      try checkPressure()
       return Answer(bytes: ServerHealth(isLive: true, isReady: true).jsonBytes)
     case .serverMetadata: return Answer(bytes: metadata.jsonBytes)
     case .modelList:
@@ -85,6 +100,9 @@ extension Server {
       let statistics = try statistics(reference)
       return try hold(statistics.jsonBytesMax) { statistics.write(to: &$0) }
     case .metrics: return try metricsPage()
+    case .residents:
+      let document = residentsDocument
+      return try hold(document.jsonBytesMax) { document.write(to: &$0) }
     case .repositoryIndex:
       let isReadyOnly = try repositoryRequest(connection).request.isReadyOnly
       try repository.scan()
@@ -124,19 +142,20 @@ extension Server {
   /// Nil for little, which is part of the heap's allowance.
   private func heldMemory(_ byteCount: Int) throws(ServingError) -> HeldMemory? {
     guard byteCount > ServingLimits.unreservedBytesMax else { return nil }
-    do { return try buffers.reserve(byteCount) } catch { throw buffers.refusal(error) }
+    do { return try buffers.reserve(byteCount) } catch { throw residents.refusal(error, sparing: nil) }
   }
 
   // MARK: Jobs
 
   private func infer(_ connection: Connection, _ reference: ModelReference) throws(ServingError) {
     let model = try repository.model(reference)
+    try checkPressure()
     guard let body = connection.takeBodyMemory() else {
       throw .malformed(.fieldMissing(field: "inputs", owner: "request"))
     }
     let job = InferenceJob(
       connection: connection.token, model: model, metrics: metrics(of: model), body: body,
-      headerContentLength: connection.head?.inferenceHeaderContentLength, buffers: buffers)
+      headerContentLength: connection.head?.inferenceHeaderContentLength, residents: residents)
     do throws(ServingError) {
       try job.prepare()
       let limit = configuration.limits.queuedRequestsMax
@@ -159,6 +178,7 @@ extension Server {
 
   /// The worker is done with a job.
   func finish(_ job: QueuedJob) {
+    if let room = job as? RoomJob { return resume(after: room) }
     let answer = job.finish(self)
     guard let connection = connection(job.connection), connection.job === job else { return }
     send(answer, to: connection)
@@ -171,8 +191,11 @@ extension Server {
   private func repositoryRequest(
     _ connection: Connection
   ) throws(ServingError) -> (request: RepositoryRequest, memory: HeldMemory?) {
-    guard let body = connection.takeBodyMemory() else { return (RepositoryRequest(), nil) }
-    guard body.count > ServingLimits.unreservedBytesMax else { return (try parsed(body), nil) }
+    guard let body = connection.body else { return (RepositoryRequest(), nil) }
+    guard body.count > ServingLimits.unreservedBytesMax else {
+      _ = connection.takeBodyMemory()
+      return (try parsed(body), nil)
+    }
     // No text is longer than the body; one with escapes is gathered in a second place.
     let memory: HeldMemory
     let working: HeldMemory
@@ -180,10 +203,11 @@ extension Server {
       memory = try buffers.reserve(body.count)
       working = try buffers.reserve(body.count)
     } catch {
-      throw buffers.refusal(error)
+      throw residents.refusal(error, sparing: nil)
     }
+    _ = connection.takeBodyMemory()
     let request = try parsed(body)
-    _ = consume working
+    withExtendedLifetime(working) {}
     return (request, request.configuration == nil ? nil : memory)
   }
 
@@ -193,6 +217,7 @@ extension Server {
 
   private func load(_ name: String, for connection: Connection) throws(ServingError) {
     let entry = try repository.entry(name)
+    try checkPressure()
     let (request, memory) = try repositoryRequest(connection)
     buffers.trim()
     let job = LoadJob(
@@ -206,10 +231,19 @@ extension Server {
   private func unload(_ name: String, for connection: Connection) throws(ServingError) {
     _ = try repository.entry(name)
     buffers.trim()
-    let job = UnloadJob(connection: connection.token, name: name, models: repository.loaded(name))
+    let job = UnloadJob(
+      connection: connection.token, name: name, models: repository.loaded(name), residents: residents)
     try submitControl(job)
     repository.unload(name)
     connection.wait(for: job)
+  }
+
+  /// Has the versions of `before` that the repository has no more give everything back.
+  func retire(_ before: [LoadedModel], _ name: String) {
+    let current = repository.loaded(name)
+    let gone = before.filter { model in !current.contains { $0 === model } }
+    guard !gone.isEmpty else { return }
+    _ = scheduler.submit(RetireJob(gone, residents: residents), limit: Int.max)
   }
 
   /// Loads and unloads have room of their own, so that a full queue can still be helped.

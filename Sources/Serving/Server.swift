@@ -18,11 +18,12 @@ public final class Server: @unchecked Sendable {
   let buffers: BufferPool
   let repository: ModelRepository
   let scheduler: Scheduler
+  let residents: ModelResidents
   let loader: ModelLoader
+  let pressure: PressureWatch
   let log: Log
   let poll: EventPoll
   let startedMilliseconds = Clock.wallMilliseconds
-  private let receiveMemory: Arena
   private let signals: TerminationSignals?
   private let stopRequests = Futex()
   private var takenStopRequests: UInt32 = 0
@@ -30,10 +31,17 @@ public final class Server: @unchecked Sendable {
   var listener: Listener?
   /// By slot.
   var connections: [Connection?]
+  /// Memory for one more client, so that somebody can always ask what is wrong.
+  var spareReceiveMemory: Buffer?
   var freeSlots: [Int]
   var acceptedCount: UInt64 = 0
   /// Whether the listener is watched; it is not while the process is out of descriptors.
   var isAccepting = false
+  /// Whether clients wait in the queue of the socket until models have given up memory.
+  var isMakingRoomForClients = false
+  /// Whether the worker has a `PressureJob` or a `SleepJob`.
+  var isGivingUp = false
+  var isPuttingToSleep = false
   var metrics: [ModelMetrics] = []
   /// When a drain ends at the latest; nil while the server is not stopping.
   private(set) var drainDeadlineNanoseconds: Int64?
@@ -42,6 +50,7 @@ public final class Server: @unchecked Sendable {
   static let listenerToken: UInt64 = 0
   static let schedulerToken: UInt64 = 1
   static let signalToken: UInt64 = 2
+  static let pressureToken: UInt64 = 3
   static let firstConnectionToken: UInt64 = 16
 
   /// Reserves the server's own memory. Create `signals` before any other thread.
@@ -52,17 +61,18 @@ public final class Server: @unchecked Sendable {
     guard configuration.limits.areConsistent else { throw .limits }
     let slots = configuration.limits.connectionsMax
     do { poll = try EventPoll() } catch { throw .system(error) }
+    scheduler = try Scheduler(budget: budget, capacity: configuration.limits.queuedRequestsMax)
     do throws(MemoryError) {
-      receiveMemory = try Arena(byteCount: slots * ServingLimits.receiveBufferBytes, for: .buffers, budget: budget)
+      spareReceiveMemory = try Buffer(byteCount: ServingLimits.receiveBufferBytes, budget: budget)
     } catch {
       throw .memory(error)
     }
-    scheduler = try Scheduler(budget: budget, capacity: configuration.limits.queuedRequestsMax)
     buffers = BufferPool(budget: budget)
-    buffers.lastingByteCount = receiveMemory.byteCount
     let directory = ModelDirectory(configuration.modelsDirectory)
     repository = ModelRepository(directory)
-    loader = ModelLoader(directory: directory, kernels: kernels, pool: pool, budget: budget)
+    residents = try ModelResidents(kernels: kernels, pool: pool, budget: budget, buffers: buffers)
+    loader = ModelLoader(directory: directory, residents: residents)
+    pressure = PressureWatch(PressureSources(root: configuration.systemRoot))
     log = Log(isQuiet: configuration.isQuiet)
     connections = (0..<slots).map { _ in nil }
     freeSlots = Array((0..<slots).reversed())
@@ -72,11 +82,6 @@ public final class Server: @unchecked Sendable {
   }
 
   var isStopping: Bool { drainDeadlineNanoseconds != nil }
-
-  func receiveMemory(of slot: Int) -> UnsafeMutableRawBufferPointer {
-    UnsafeMutableRawBufferPointer(
-      start: receiveMemory.base + slot * ServingLimits.receiveBufferBytes, count: ServingLimits.receiveBufferBytes)
-  }
 
   /// Asks the server to stop, from any thread; a second call cuts the drain short.
   public func stop() {
@@ -103,10 +108,12 @@ public final class Server: @unchecked Sendable {
     try scheduler.start()
     isAccepting = true
     self.listener = listener
+    startWatchingPressure()
     log.line(
       "serving \(repository.loadedModels.count) of \(repository.entries.count) models from "
         + "\(configuration.modelsDirectory) at \(configuration.socketPath); \(log.budget(budget)); "
-        + "kernels \(loader.kernels.name), \(loader.pool.threadCount) thread\(loader.pool.threadCount == 1 ? "" : "s")")
+        + "kernels \(residents.kernels.name), \(residents.pool.threadCount) thread\(residents.pool.threadCount == 1 ? "" : "s")"
+    )
   }
 
   private func loadInitialModels() throws(ServingError) {
@@ -163,6 +170,7 @@ public final class Server: @unchecked Sendable {
       takeStopRequests()
     case Server.signalToken:
       while takeSignal() { beginStopping() }
+    case Server.pressureToken: takePressureNotice()
     default: handleConnection(event)
     }
   }
@@ -200,7 +208,8 @@ public final class Server: @unchecked Sendable {
       Clock.nowNanoseconds + Int64(configuration.limits.drainMilliseconds) * 1_000_000
     log.line("stopping: \(connectionCount) clients are connected")
     // Who is in the queue of the socket has been accepted as far as it knows.
-    acceptClients()
+    isMakingRoomForClients = false
+    acceptClients(isRetry: true)
     if isAccepting, let listener { poll.remove(listener.socket.descriptor) }
     isAccepting = false
     listener?.removeFile()
@@ -213,7 +222,7 @@ public final class Server: @unchecked Sendable {
 
   /// Until the next thing that is due; −1 where nothing is, so that an idle server does not wake.
   private func timeoutMilliseconds() -> Int32 {
-    var due = drainDeadlineNanoseconds ?? Int64.max
+    var due = min(drainDeadlineNanoseconds ?? Int64.max, housekeepingDueNanoseconds)
     for case let connection? in connections {
       due = min(due, connection.deadlineNanoseconds, connection.job?.deadlineNanoseconds ?? Int64.max)
     }
@@ -224,6 +233,7 @@ public final class Server: @unchecked Sendable {
 
   private func expire(_ now: Int64) {
     if let deadline = drainDeadlineNanoseconds, now >= deadline { isCut = true }
+    keepHouse(now)
     for case let connection? in connections {
       if now >= connection.deadlineNanoseconds { close(connection) }
       if let job = connection.job, now >= job.deadlineNanoseconds { expire(job, of: connection) }

@@ -11,6 +11,10 @@ public struct ServerConfiguration: Sendable {
   public var modelsDirectory: String
   public var initialLoad = InitialLoad.everything
   public var limits = ServingLimits()
+  /// How long models stay in memory that nobody asks and that say nothing of it themselves.
+  public var keepAlive = KeepAlive.forever
+  /// Replaces `/` where the state of the machine is read, for tests.
+  public var systemRoot = ""
   /// The program's version, for `GET /v2`.
   public var version: String
   /// Whether to say nothing on standard error.

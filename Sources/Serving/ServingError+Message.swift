@@ -41,6 +41,15 @@ extension ServingError {
       "model \(model) is not loaded (\(reason)): load it with POST /v2/repository/models/\(model)/load"
     case .busyMemory(let error): "no memory while other requests are served: \(error.message)"
     case .memory(let error): error.message
+    case .tooLarge(.doesNotFit(let needed, let available, let least)):
+      "out of memory budget: \(ByteCount.text(needed)) needed, \(ByteCount.text(available)) left when every other model "
+        + "sleeps; give --memory-budget \(ByteCount.option(least)) or more"
+    case .tooLarge(let error): error.message
+    case .memoryPressure(let seconds):
+      "the machine is short of memory: inferences are taken again in \(seconds) s or later"
+    case .modelChanged(let model):
+      "the file of model \(model) was written to while the model slept: replace files by renaming, and load it with "
+        + "POST /v2/repository/models/\(model)/load"
     case .repository(let error): "the model repository cannot be read: \(error.message)"
     case .noVersion(let model):
       "model \(model) has no version: put a file at \(model)/1/\(ModelRepository.modelFileName)"
@@ -62,6 +71,7 @@ extension ServingError {
   var memoryNumbers: (needed: Int, available: Int, leastBudget: Int)? {
     switch self {
     case .memory(.doesNotFit(let needed, let available, let least)),
+      .tooLarge(.doesNotFit(let needed, let available, let least)),
       .busyMemory(.doesNotFit(let needed, let available, let least)):
       (needed, available, least)
     default: nil

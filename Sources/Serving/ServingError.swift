@@ -31,6 +31,12 @@ public enum ServingError: Error, Sendable {
   case busyMemory(MemoryError)
   /// The budget refuses what could only run with a larger budget or fewer models.
   case memory(MemoryError)
+  /// The budget refuses what would not fit even if everybody else gave up all they can.
+  case tooLarge(MemoryError)
+  /// The machine is short of memory: no inferences are taken for now.
+  case memoryPressure(retryAfterSeconds: Int)
+  /// A sleeping model's file has been written to.
+  case modelChanged(model: String)
 
   // What is wrong with the repository
   case repository(SystemError)
@@ -55,13 +61,22 @@ extension ServingError {
     case .noSuchPath, .unknownModel, .unknownVersion, .noVersion, .versionAbsent, .modelUnavailable: .notFound
     case .methodNotAllowed: .methodNotAllowed
     case .inputMissing, .inputUnknown, .inputType, .inputShape, .outputUnknown, .outputRepeated: .badRequest
-    case .queueFull, .tooManyConnections, .tooLate, .stopping, .modelLoading, .busyMemory: .serviceUnavailable
-    case .memory: .insufficientStorage
-    case .repository, .configuration, .modelFile, .notAFile, .alreadyServing, .notASocket, .limits, .system:
+    case .queueFull, .tooManyConnections, .tooLate, .stopping, .modelLoading, .busyMemory, .memoryPressure:
+      .serviceUnavailable
+    case .memory, .tooLarge: .insufficientStorage
+    case .repository, .configuration, .modelFile, .notAFile, .alreadyServing, .notASocket, .limits, .system,
+      .modelChanged:
       .internalServerError
     }
   }
 
   /// Whether the same request may succeed a little later.
   var isTransient: Bool { status == .serviceUnavailable }
+
+  /// What `Retry-After` says where a later try may succeed.
+  var retryAfterSeconds: Int? {
+    guard isTransient else { return nil }
+    if case .memoryPressure(let seconds) = self { return seconds }
+    return ServingLimits.retryAfterSeconds
+  }
 }

@@ -6,6 +6,8 @@ public struct EventPoll: ~Copyable, Sendable {
     public let rawValue: UInt32
     public init(rawValue: UInt32) { self.rawValue = rawValue }
     public static let readable = Interest(rawValue: UInt32(THIMBLE_READABLE))
+    /// Something out of the ordinary: a pressure trigger's event.
+    public static let priority = Interest(rawValue: UInt32(THIMBLE_PRIORITY))
     public static let writable = Interest(rawValue: UInt32(THIMBLE_WRITABLE))
     /// The peer has shut down its sending half.
     public static let peerClosed = Interest(rawValue: UInt32(THIMBLE_PEER_CLOSED))

@@ -49,6 +49,16 @@ public final class ThimbleClient {
     String(decoding: try accepted(try call(.get, ["metrics"])).body, as: UTF8.self)
   }
 
+  /// What each model holds of the daemon's memory budget.
+  public func residents() throws(ClientError) -> ClientResidents {
+    try ClientResidents(try document(.get, ["v2", "thimble", "models"]))
+  }
+
+  /// The same as the daemon writes it.
+  public func residentsJSON() throws(ClientError) -> String {
+    String(decoding: try accepted(try call(.get, ["v2", "thimble", "models"])).body, as: UTF8.self)
+  }
+
   // MARK: The repository
 
   public func loadModel(_ model: String) throws(ClientError) {

@@ -6,7 +6,9 @@ extension Command {
   static let serve = Command(
     name: "serve", positionals: "", summary: "serve models over a Unix socket (Open Inference Protocol)",
     details: """
-      DIR holds <model>/<version>/model.thimble and, optionally, <model>/config.json with "labels" and "version_policy".
+      DIR holds <model>/<version>/model.thimble and, optionally, <model>/config.json with "labels", "version_policy" and
+      "keep_alive". Models share the memory budget by use: those that are asked seldom keep less of their weights, or sleep
+      until they are asked again.
       The socket appears once the models are loaded; curl --unix-socket PATH http://localhost/v2/health/ready tells. A
       model that does not load is reported and does not stop the others. SIGTERM finishes the requests in flight.
       """,
@@ -16,6 +18,8 @@ extension Command {
     ] + Engine.options + [
       Option("load", "NAME", "load only this model at start; may be repeated"),
       Option("explicit", nil, "load nothing at start but what --load names"),
+      Option(
+        "keep-alive", "TIME", "put models to sleep that nobody asks for so long: 90s, 5m, 2h (default forever)"),
       Option("connections", "N", "clients at once (default 64)"),
       Option("queue", "N", "requests that may wait (default 32, at most --connections)"),
       Option("body-limit", "SIZE", "largest request (default 64M)"),
@@ -50,6 +54,12 @@ extension Command {
     configuration.isQuiet = arguments.has("quiet")
     if arguments.has("explicit") || arguments.has("load") {
       configuration.initialLoad = .only(arguments.all("load"))
+    }
+    if let text = arguments.text("keep-alive") {
+      guard let keepAlive = KeepAlive(text) else {
+        throw .usage("--keep-alive takes seconds, a time such as 90s, 5m or 2h, or forever, not \(text)")
+      }
+      configuration.keepAlive = keepAlive
     }
     if let count = try arguments.integer("connections", in: 1...1024) {
       configuration.limits.connectionsMax = count

@@ -6,7 +6,9 @@ import System
 struct Main {
   static let version = "0.1.0"
 
-  static let commands: [Command] = [.demo, .importModel, .inspect, .plan, .run, .bench, .profile, .serve, .infer]
+  static let commands: [Command] = [
+    .demo, .importModel, .inspect, .plan, .run, .bench, .profile, .serve, .infer, .models,
+  ]
 
   static func main() {
     thimble_configure_allocator()

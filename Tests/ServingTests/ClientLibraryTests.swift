@@ -27,7 +27,15 @@ import ThimbleClient
       "digits", inputs: [input], outputs: [InferenceOutputRequest(name: "probabilities", classificationCount: 1)])
     guard case .classes(_, let classes) = top.outputs.first else { return #expect(Bool(false)) }
     #expect(classes == [ClientClass("242:7:seven")!])
+    let residents = try client.residents()
+    #expect(residents.budgetByteCount == 256 << 20 && residents.rung == "none" && residents.rungLevel == 0)
+    #expect(residents.reservedByteCount > residents.cacheByteCount && residents.models.count == 1)
+    let resident = residents.models[0]
+    #expect(resident.name == "digits" && resident.version == "1" && resident.state == "loaded")
+    #expect(resident.requestCount == 2 && resident.floorByteCount > 0 && resident.score ?? 0 > 0)
+    #expect(try client.residentsJSON().contains(#""reserved_by_purpose":{"#))
     try client.unloadModel("digits")
+    #expect(try client.residents().models.first?.state == "unloaded")
     let error = #expect(throws: ClientError.self) { try client.infer("digits", inputs: [input]) }
     #expect(error?.message.contains("load it with") == true && error?.isTransient == false)
     try client.loadModel("digits")

@@ -141,9 +141,7 @@ import Testing
     #expect(ModelDirectory(files.models).versions(of: "bad") == [])
     let loader = server.server.loader
     let error = #expect(throws: ServingError.self) {
-      try LoadedModel(
-        name: "bad", version: 1, path: pipe, configuration: ModelConfiguration(), kernels: loader.kernels,
-        pool: loader.pool, budget: loader.budget)
+      try loader.load(name: "bad", version: 1, path: pipe, configuration: ModelConfiguration())
     }
     #expect(error?.message.contains("not a regular file") == true)
   }

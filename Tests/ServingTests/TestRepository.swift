@@ -86,6 +86,8 @@ final class TestServer {
     var configuration = ServerConfiguration(
       socketPath: repository.socket, modelsDirectory: repository.models, version: "test")
     configuration.isQuiet = true
+    // Whatever goes on in this machine's memory is not the test's.
+    configuration.systemRoot = repository.path + "/system"
     change(&configuration)
     let budget = MemoryBudget(limitByteCount: budgetBytes)
     let pool = try ThreadPool(threadCount: 1, budget: budget)

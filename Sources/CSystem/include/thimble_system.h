@@ -80,7 +80,10 @@ typedef struct {
   uint32_t events;
   uint64_t token;
 } thimble_event;
-enum { THIMBLE_READABLE = 1, THIMBLE_WRITABLE = 4, THIMBLE_ERROR = 8, THIMBLE_HANG_UP = 16, THIMBLE_PEER_CLOSED = 0x2000 };
+enum {
+  THIMBLE_READABLE = 1, THIMBLE_PRIORITY = 2, THIMBLE_WRITABLE = 4, THIMBLE_ERROR = 8, THIMBLE_HANG_UP = 16,
+  THIMBLE_PEER_CLOSED = 0x2000
+};
 int32_t thimble_poll_create(void);
 int32_t thimble_poll_add(int32_t poll, int32_t fd, uint32_t events, uint64_t token);
 int32_t thimble_poll_change(int32_t poll, int32_t fd, uint32_t events, uint64_t token);
@@ -91,6 +94,13 @@ int32_t thimble_event_signal(int32_t fd);
 int32_t thimble_event_clear(int32_t fd);
 int32_t thimble_signals_create(void);  // blocks SIGTERM and SIGINT in this thread; reads give their numbers
 int32_t thimble_signals_read(int32_t fd);
+
+// --- memory pressure: the kernel's own notices
+// Opens for reading and writing, and writes the text, if any: a pressure trigger, which then reports THIMBLE_PRIORITY.
+int32_t thimble_open_trigger(const char *path, const void *_Nullable text, size_t count);
+int32_t thimble_open_write(const char *path);    // does not create
+int32_t thimble_watch_create(const char *path);  // inotify: readable once the file is modified
+int32_t thimble_poll_now(int32_t fd, uint32_t events);  // the events that are there, without waiting
 
 // --- threads
 typedef struct {

@@ -1,0 +1,219 @@
+import Memory
+import ModelFile
+import Runtime
+import System
+
+/// The models that are awake, and who of them gives memory to whom. Changes happen on the worker's thread (or the main
+/// thread's before there is a worker), between runs; `figures` is for any thread.
+final class ModelResidents: @unchecked Sendable {
+  let kernels: Kernels
+  let pool: ThreadPool
+  let budget: MemoryBudget
+  let buffers: BufferPool
+  /// What sessions need only while they run.
+  private let workspace: Workspace
+  private let lock = Lock()
+  /// Guarded by `lock`; changed by the worker alone.
+  private var awake: [LoadedModel] = []
+  private var counts = Counts()
+  /// What models keep even asleep.
+  private var describedByteCount = 0
+  private var currentRung = PressureLadder.Rung.none
+
+  struct Counts: Sendable {
+    var sleeps = 0
+    var wakes = 0
+    /// Changes of a cache's size.
+    var resizes = 0
+  }
+
+  init(
+    kernels: Kernels, pool: ThreadPool, budget: MemoryBudget, buffers: BufferPool
+  ) throws(ServingError) {
+    do { workspace = try Workspace(budget: budget) } catch { throw .memory(error) }
+    self.kernels = kernels
+    self.pool = pool
+    self.budget = budget
+    self.buffers = buffers
+  }
+
+  // MARK: Any thread
+
+  var counters: Counts { lock.withLock { counts } }
+  var models: [LoadedModel] { lock.withLock { awake } }
+
+  /// How far down the ladder the server is: below the top, caches do not grow.
+  var rung: PressureLadder.Rung {
+    get { lock.withLock { currentRung } }
+    set { lock.withLock { currentRung = newValue } }
+  }
+
+  /// Bytes of the budget that models and their workspace hold and could give up for `sparing`'s sake, which keeps what it
+  /// needs to run.
+  func reclaimableByteCount(sparing: LoadedModel?) -> Int {
+    let purposes: [MemoryBudget.Purpose] = [.metadata, .weights, .activations, .decoder]
+    let held = purposes.reduce(0) { $0 + budget.reservedByteCount(for: $1) }
+    let kept = sparing.map { $0.residency.leastByteCount } ?? 0
+    return max(0, held - kept - lock.withLock { describedByteCount })
+  }
+
+  // MARK: Loading and waking
+
+  /// Reserves bytes that the heap will hold, at the expense of models where that is needed.
+  func reserve(_ byteCount: Int, for purpose: MemoryBudget.Purpose) throws(ServingError) -> HeldMemory {
+    try findingRoom(sparing: nil) { () throws(MemoryError) in
+      HeldMemory(try budget.reserve(byteCount, for: purpose))
+    }
+  }
+
+  /// Loads a version from a file that has been opened, at the expense of others where that is needed.
+  func load(
+    name: String, version: Int, configuration: ModelConfiguration, file: consuming File,
+    identity: FileIdentity
+  ) throws(ServingError) -> LoadedModel {
+    let session = try open(file, for: nil)
+    let byteCount = LoadedModel.describingByteCount(configuration.labels, session.inputs + session.outputs)
+    let model = LoadedModel(
+      name: name, version: version, configuration: configuration, file: file, identity: identity, session: session,
+      describing: try reserve(byteCount, for: .metadata))
+    lock.withLock {
+      awake.append(model)
+      describedByteCount += model.describingByteCount
+    }
+    if rung >= .idleCaches { resize(model, to: 0) }
+    return model
+  }
+
+  /// The model's session, made anew where it sleeps. Errors: the budget refuses, its file has changed in place, it is gone.
+  func wake(_ model: LoadedModel) throws(ServingError) -> Session {
+    if let session = model.session { return session }
+    guard model.residency.state == .asleep else {
+      throw .modelUnavailable(model: model.name, reason: "unloaded")
+    }
+    model.wake(try open(model.opened, for: model))
+    let isAlike = model.session.map { $0.inputs.isAlike(model.inputs) && $0.outputs.isAlike(model.outputs) }
+    guard isAlike == true else {
+      leave(model, .asleep)
+      throw .modelChanged(model: model.name)
+    }
+    lock.withLock {
+      awake.append(model)
+      counts.wakes += 1
+    }
+    if rung >= .idleCaches { resize(model, to: 0) }
+    guard let session = model.session else { throw .stopping }  // it has just been made
+    return session
+  }
+
+  /// Tries until it fits or nobody can give up more.
+  private func open(_ file: borrowing File, for model: LoadedModel?) throws(ServingError) -> Session {
+    var triesLeft = triesMax
+    while true {
+      do throws(SessionError) {
+        return try session(file)
+      } catch {
+        // A session that could not be made may have left its claims.
+        workspace.trim()
+        switch error {
+        case .file(let error): throw .modelFile(path: file.path, error)
+        case .memory(let error):
+          triesLeft -= 1
+          guard triesLeft > 0, makeRoom(for: error, sparing: model) else { throw refusal(error, sparing: model) }
+        }
+      }
+    }
+  }
+
+  private func session(_ file: borrowing File) throws(SessionError) -> Session {
+    // A session takes what there is: it is to leave some for requests, unless it needs that itself.
+    let available = budget.availableByteCount
+    let wanted = available - ServingLimits.headroomByteCount(budget.limitByteCount)
+    do throws(SessionError) {
+      return try session(file, memoryByteCount: max(0, wanted))
+    } catch {
+      guard case .memory(.doesNotFit(let needed, max(0, wanted), let least)) = error else { throw error }
+      guard needed <= available else {
+        throw .memory(.doesNotFit(needed: needed, available: available, leastBudget: least))
+      }
+    }
+    workspace.trim()
+    return try session(file, memoryByteCount: available)
+  }
+
+  private func session(_ file: borrowing File, memoryByteCount: Int) throws(SessionError) -> Session {
+    let opened: ModelFile
+    do { opened = try ModelFile.open(file, budget: budget) } catch { throw SessionError(error) }
+    return try Session(
+      opened, kernels: kernels, pool: pool, budget: budget, workspace: workspace, memoryByteCount: memoryByteCount)
+  }
+
+  // MARK: Use
+
+  /// The session, awake and with its share of the budget: for one run that starts now.
+  func begin(_ model: LoadedModel) throws(ServingError) -> Session {
+    let session = try wake(model)
+    let now = Clock.nowNanoseconds
+    share(model, now)
+    model.use(at: now)
+    return session
+  }
+
+  /// After the run.
+  func end(_ model: LoadedModel) { model.used(at: Clock.nowNanoseconds) }
+
+  private func share(_ model: LoadedModel, _ now: Int64) {
+    let rung = rung
+    guard rung < .idleCaches else {
+      if rung >= .streamed { resize(model, to: 0) }
+      return
+    }
+    let models = models
+    guard let index = models.firstIndex(where: { $0 === model }) else { return }
+    let free = budget.availableByteCount - ServingLimits.headroomByteCount(budget.limitByteCount)
+    let shares = models.map { $0.residency.shares(at: now) }
+    apply(CacheShares.sizes(shares, using: index, freeByteCount: free), to: models)
+  }
+
+  /// Shrinks first, so that what grows finds the room. Returns whether anything changed.
+  @discardableResult
+  func apply(_ sizes: [Int], to models: [LoadedModel]) -> Bool {
+    var hasChanged = false
+    for (model, size) in zip(models, sizes) where size < model.residency.cacheByteCount {
+      hasChanged = resize(model, to: size) || hasChanged
+    }
+    for (model, size) in zip(models, sizes) where size > model.residency.cacheByteCount {
+      hasChanged = resize(model, to: size) || hasChanged
+    }
+    return hasChanged
+  }
+
+  @discardableResult
+  func resize(_ model: LoadedModel, to byteCount: Int) -> Bool {
+    guard model.residency.cacheByteCount != byteCount, model.resizeCache(to: byteCount) else { return false }
+    lock.withLock { counts.resizes += 1 }
+    return true
+  }
+
+  // MARK: Going
+
+  /// Puts a model to sleep.
+  func sleep(_ model: LoadedModel) {
+    guard model.session != nil else { return }
+    leave(model, .asleep)
+    lock.withLock { counts.sleeps += 1 }
+  }
+
+  /// Gives everything of a model back for good.
+  func retire(_ model: LoadedModel) {
+    guard model.residency.state != .retired else { return }
+    leave(model, .retired)
+    lock.withLock { describedByteCount -= model.describingByteCount }
+  }
+
+  private func leave(_ model: LoadedModel, _ state: LoadedModel.Residency.State) {
+    lock.withLock { awake.removeAll { $0 === model } }
+    model.end(state)
+    workspace.trim()
+    if models.isEmpty { buffers.trim() }
+  }
+}
