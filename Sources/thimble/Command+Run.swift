@@ -1,4 +1,5 @@
 import Memory
+import ModelFile
 import Protocols
 import Runtime
 import System
@@ -27,10 +28,14 @@ extension Command {
     let engine = try Engine(arguments)
     var labels: Labels?
     if let path = arguments.text("labels") { labels = try Labels(path: path, budget: engine.budget) }
-    let session = try engine.load(path)
-    try fillInputs(of: session, arguments, engine.budget)
     let showsClasses = arguments.has("labels") || arguments.has("image")
-    let memory = try reserveOutputs(of: session, showsClasses: showsClasses, engine.budget)
+    var picture: Picture?
+    if let image = arguments.text("image") { picture = try Picture(path: image, budget: engine.budget) }
+    let file = try ModelOpening.open(path, budget: engine.budget)
+    let memory = try reserve(byteCount(ofOutputsOf: file.graph, showsClasses: showsClasses), engine.budget)
+    let session = try engine.load(file, path)
+    try fillInputs(of: session, arguments, picture)
+    picture = nil
     let start = Clock.nowNanoseconds
     session.run()
     let microseconds = (Clock.nowNanoseconds - start) / 1000
@@ -61,25 +66,28 @@ extension Command {
     _ = consume memory
   }
 
-  /// The outputs' bytes and, to rank one's classes, their scores and order.
-  private static func reserveOutputs(
-    of session: Session, showsClasses: Bool, _ budget: MemoryBudget
+  private static func reserve(
+    _ byteCount: Int, _ budget: MemoryBudget
   ) throws(CommandError) -> MemoryBudget.Reservation {
-    var (byteCount, largest) = (0, 0)
-    for port in session.outputs {
-      byteCount += port.byteCount
-      largest = max(largest, port.shape.elementCount)
-    }
-    if showsClasses { byteCount += 4 * MemoryLayout<Double>.stride * largest }
     do { return try budget.reserve(byteCount, for: .buffers) } catch { throw .failure(error.message) }
   }
 
+  /// The outputs' bytes and, to rank one's classes, their scores and order.
+  private static func byteCount(ofOutputsOf graph: Graph, showsClasses: Bool) -> Int {
+    var (byteCount, largest) = (0, 0)
+    for output in graph.outputs {
+      byteCount += graph.tensors[output].byteCount
+      largest = max(largest, graph.tensors[output].shape.elementCount)
+    }
+    return byteCount + (showsClasses ? 4 * MemoryLayout<Double>.stride * largest : 0)
+  }
+
   private static func fillInputs(
-    of session: Session, _ arguments: Arguments, _ budget: MemoryBudget
+    of session: Session, _ arguments: Arguments, _ picture: Picture?
   ) throws(CommandError) {
     var isFilled = session.inputs.map { _ in false }
-    if let image = arguments.text("image") {
-      try fill(session, image: try Picture(path: image, budget: budget), filter: try filter(arguments))
+    if let picture {
+      try fill(session, image: picture, filter: try filter(arguments))
       isFilled[0] = true
     }
     for input in arguments.all("input") {

@@ -7,7 +7,11 @@ import System
 extension Engine {
   /// Loads a `.thimble` model, or imports a `.tflite` one in memory.
   func load(_ path: String) throws(CommandError) -> Session {
-    let file = try ModelOpening.open(path, budget: budget)
+    try load(try ModelOpening.open(path, budget: budget), path)
+  }
+
+  /// Loads a model from a file that is open. It takes what the budget has: what else will be needed is reserved before.
+  func load(_ file: consuming ModelFile, _ path: String) throws(CommandError) -> Session {
     do { return try Session(file, kernels: kernels, pool: pool, budget: budget, rates: rates) } catch {
       throw .failure("\(path): \(error.message)")
     }
@@ -63,10 +67,20 @@ enum ModelOpening {
   }
 
   private static func isTFLite(_ path: String) throws(CommandError) -> Bool {
-    let mapping = try map(path)
-    let answer = isTFLite(mapping)
-    _ = consume mapping
-    return answer
+    // Read, not mapped: to touch a page may make a megabyte of the file resident.
+    var bytes = [UInt8](repeating: 0, count: 8)
+    do throws(SystemError) {
+      let file = try File(reading: path)
+      let status = try file.status()
+      guard status.isRegular, status.byteCount > 0 else { throw SystemError("read", path, code: 22 /* EINVAL */) }
+      if status.byteCount < bytes.count { return false }
+      try bytes.withUnsafeMutableBufferPointer { (bytes) throws(SystemError) in
+        try file.read(into: UnsafeMutableRawBufferPointer(bytes), at: 0)
+      }
+    } catch {
+      throw .failure(error.message)
+    }
+    return bytes[4..<8].elementsEqual("TFL3".utf8)
   }
 
   /// TFLite's file identifier, which FlatBuffers put after the root offset.

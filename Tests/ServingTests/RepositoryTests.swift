@@ -166,7 +166,8 @@ import Testing
     #expect(refusal?.status == 507 && refusal?.text.contains("needed") == true)
     let numbers = try JSON(parsing: refusal?.text ?? "")
     let least = Int(numbers["least_memory_budget_bytes"]?.int ?? 0)
-    #expect(numbers["needed_bytes"]?.int ?? 0 > 0 && numbers["available_bytes"]?.int ?? Int64.max <= Int64(limit - free))
+    #expect(
+      numbers["needed_bytes"]?.int ?? 0 > 0 && numbers["available_bytes"]?.int ?? Int64.max <= Int64(limit - free))
     #expect(least > limit)
     #expect(tight.budget.reservedByteCount == free)
     #expect(try client.post("/v2/models/a/infer", TestClient.json([0]))?.status == 507)
