@@ -82,35 +82,55 @@ public struct MemoryPlan: Sendable {
 
   /// The least that a model takes with so many threads.
   public static func least(_ file: borrowing ModelFile, threadCount: Int) -> MemoryPlan {
-    let plan = Plan(file.graph, threadCount: threadCount)
-    let planner = WeightPlanner(file, usage: plan.weightUsage(file.graph), rates: DeviceRates())
-    return least(plan, planner, metadataByteCount: file.graphByteCount, workspace: nil)
+    least(file, Plan.candidates(file.graph, threadCount: threadCount), rates: DeviceRates(), workspace: nil)
+  }
+
+  private static func least(
+    _ file: borrowing ModelFile, _ plans: [Plan], rates: DeviceRates, workspace: Workspace?
+  ) -> MemoryPlan {
+    var best: MemoryPlan?
+    for plan in plans {
+      let planner = WeightPlanner(file, usage: plan.weightUsage(file.graph), rates: rates)
+      let candidate = least(plan, planner, metadataByteCount: file.graphByteCount, workspace: workspace)
+      if let best, candidate.peakByteCount(workspace) >= best.peakByteCount(workspace) { continue }
+      best = candidate
+    }
+    return best!  // there is always a plan
   }
 
   /// What a whole model takes at full speed with so many threads.
   public static func full(_ file: borrowing ModelFile, threadCount: Int) -> MemoryPlan {
-    let plan = Plan(file.graph, threadCount: threadCount)
+    let plan = Plan.candidates(file.graph, threadCount: threadCount)[0]
     let planner = WeightPlanner(file, usage: plan.weightUsage(file.graph), rates: DeviceRates())
     return full(plan, planner, metadataByteCount: file.graphByteCount)
   }
 
-  /// The plan that a session follows. Errors: nothing fits; the error names the least budget that would do.
+  /// The plan that a session follows: of `plans`, or of the graph's candidates, the one that is predicted to be the fastest in
+  /// the memory that there is. Errors: nothing fits; the error names the least budget that would do.
   public init(
     _ file: borrowing ModelFile, threadCount: Int, availableByteCount: Int, rates: DeviceRates = DeviceRates(),
-    workspace: Workspace? = nil, _ budget: MemoryBudget
+    workspace: Workspace? = nil, plans: [Plan]? = nil, _ budget: MemoryBudget
   ) throws(MemoryError) {
     let graph = file.graph
-    let metadataByteCount = file.graphByteCount
-    let plan = Plan(graph, threadCount: threadCount)
-    let planner = WeightPlanner(file, usage: plan.weightUsage(graph), rates: rates)
-    if let found = MemoryPlan(
-      plan, planner, metadataByteCount: metadataByteCount, availableByteCount: availableByteCount, workspace: workspace)
-    {
-      self = found
+    let plans = plans ?? Plan.candidates(graph, threadCount: threadCount)
+    var best: (plan: MemoryPlan, nanoseconds: Double)?
+    for plan in plans {
+      // Weights that pass only add to it.
+      if let best, plan.overheadNanoseconds >= best.nanoseconds { continue }
+      let planner = WeightPlanner(file, usage: plan.weightUsage(graph), rates: rates)
+      guard
+        let found = MemoryPlan(
+          plan, planner, metadataByteCount: file.graphByteCount, availableByteCount: availableByteCount,
+          workspace: workspace)
+      else { continue }
+      let nanoseconds = plan.overheadNanoseconds + planner.passingNanoseconds(found.placement)
+      if best == nil || nanoseconds < best!.nanoseconds { best = (found, nanoseconds) }
+    }
+    if let best {
+      self = best.plan
       return
     }
-    let least = MemoryPlan.least(plan, planner, metadataByteCount: metadataByteCount, workspace: workspace)
-      .peakByteCount(workspace)
+    let least = MemoryPlan.least(file, plans, rates: rates, workspace: workspace).peakByteCount(workspace)
     throw .doesNotFit(
       needed: least, available: availableByteCount, leastBudget: budget.reservedByteCount + least)
   }
@@ -123,7 +143,12 @@ extension Plan {
     for step in graph.operators {
       if case .convolution(let convolution) = step.operation { isClaimable[convolution.weights] = true }
     }
-    return WeightStore.Usage(
-      threadCount: threadCount, isClaimable: isClaimable, chains: graph.blobs.map { _ in -1 })
+    var chains = graph.blobs.map { _ in -1 }
+    for (number, chain) in self.chains.enumerated() {
+      for index in chain.operators {
+        if let blob = graph.operators[index].operation.weights { chains[blob] = number }
+      }
+    }
+    return WeightStore.Usage(threadCount: threadCount, isClaimable: isClaimable, chains: chains)
   }
 }
