@@ -51,8 +51,9 @@ final class ArithmeticStep: RowStep {
       }
     } else {
       let lines = elements.lowerBound / lineLength..<elements.upperBound / lineLength
-      for line in share(lines, part: part, of: parts) {
-        runLine(context, line: line, 0..<lineLength, row: line * lineLength / elementsPerRow)
+      let linesPerRow = elementsPerRow / lineLength
+      forEachRun(of: share(lines, part: part, of: parts), perRow: linesPerRow, first, second, output) { lines, row in
+        for line in lines { runLine(context, line: line, 0..<lineLength, row: row) }
       }
     }
   }

@@ -162,13 +162,16 @@ final class SoftmaxStep: RowStep {
   }
 
   func run(_ context: borrowing StepContext, rows: Range<Int>, part: Int, of parts: Int) {
-    for line in share(rows.lowerBound * linesPerRow..<rows.upperBound * linesPerRow, part: part, of: parts) {
-      let row = line / linesPerRow
-      softmax.exponentials.withUnsafeBufferPointer { table in
-        var args = thimble_softmax_args(
-          input: input.read(context, around: row) + line * softmax.depth, depth: softmax.depth,
-          exponentials: table.baseAddress!, out: output.write(context, around: row) + line * softmax.depth)
-        kernel(&args)
+    let lines = rows.lowerBound * linesPerRow..<rows.upperBound * linesPerRow
+    softmax.exponentials.withUnsafeBufferPointer { table in
+      forEachRun(of: share(lines, part: part, of: parts), perRow: linesPerRow, input, output) { lines, row in
+        let (source, target) = (input.read(context, around: row), output.write(context, around: row))
+        for line in lines {
+          var args = thimble_softmax_args(
+            input: source + line * softmax.depth, depth: softmax.depth, exponentials: table.baseAddress!,
+            out: target + line * softmax.depth)
+          kernel(&args)
+        }
       }
     }
   }
@@ -197,13 +200,17 @@ final class ArgExtremeStep: RowStep {
   }
 
   func run(_ context: borrowing StepContext, rows: Range<Int>, part: Int, of parts: Int) {
-    for outer in share(rows.lowerBound * outerPerRow..<rows.upperBound * outerPerRow, part: part, of: parts) {
-      let row = outer / outerPerRow
-      var args = thimble_arg_extreme_args(
-        input: input.read(context, around: row) + outer * extreme.extent * extreme.inner, extent: extreme.extent,
-        inner: extreme.inner, takes_minimum: extreme.takesMinimum, index_byte_count: indexBytes,
-        out: UnsafeMutableRawPointer(output.write(context, around: row) + outer * extreme.inner * indexBytes))
-      kernel(&args)
+    let outers = rows.lowerBound * outerPerRow..<rows.upperBound * outerPerRow
+    forEachRun(of: share(outers, part: part, of: parts), perRow: outerPerRow, input, output) { outers, row in
+      let source = input.read(context, around: row)
+      let target = UnsafeMutableRawPointer(output.write(context, around: row))
+      for outer in outers {
+        var args = thimble_arg_extreme_args(
+          input: source + outer * extreme.extent * extreme.inner, extent: extreme.extent, inner: extreme.inner,
+          takes_minimum: extreme.takesMinimum, index_byte_count: indexBytes,
+          out: target + outer * extreme.inner * indexBytes)
+        kernel(&args)
+      }
     }
   }
 }

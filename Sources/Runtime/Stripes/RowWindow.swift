@@ -1,4 +1,5 @@
 import ModelFile
+import Tensors
 
 /// Which rows of an operand an operator reads for some rows of its output: output row y reads `reach` rows from
 /// y·stride − padding on, as far as they exist.

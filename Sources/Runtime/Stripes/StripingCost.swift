@@ -1,15 +1,23 @@
+import System
+
 /// What running a chain stripe by stripe costs beside running its members one after the other.
 struct StripingCost {
   let threadCount: Int
+  /// A tensor of more bytes leaves every cache between its writer and its reader; its ring does not.
+  let cacheByteCount: Int
 
   /// Threads wait for each other after every member of every stripe.
-  private static let barrierNanoseconds = 1000.0
+  private static let barrierNanoseconds = 700.0
   /// To begin a member's rows: kernels set up, weights come into the first-level cache again.
   private static let beginNanoseconds = 500.0
-  /// A tensor of so many bytes does not stay in the second-level cache from its writer to its reader; its ring does.
-  private static let cacheByteCount = 1 << 20
-  /// What a byte that leaves the cache costs on the way out and back.
-  private static let missNanosecondsPerByte = 0.02
+  /// What a byte costs on the way to memory and back, whichever thread it is for: 10 GB/s each way, written lines being read
+  /// first.
+  private static let memoryNanosecondsPerByte = 0.3
+
+  init(threadCount: Int) {
+    self.threadCount = threadCount
+    cacheByteCount = StripingCost.lastLevelCacheByteCount ?? Int.max
+  }
 
   /// Barriers and beginnings, less what the rings save of traffic with memory.
   func stripingNanoseconds(_ chain: Chain, _ graph: RowGraph) -> Double {
@@ -18,10 +26,22 @@ struct StripingCost {
     if threadCount > 1 { nanoseconds += begun * StripingCost.barrierNanoseconds }
     for index in chain.operators.dropLast() {
       let byteCount = graph.byteCounts[graph.outputs[index]]
-      if byteCount > StripingCost.cacheByteCount {
-        nanoseconds -= Double(byteCount) * StripingCost.missNanosecondsPerByte / Double(threadCount)
-      }
+      if byteCount > cacheByteCount { nanoseconds -= Double(byteCount) * StripingCost.memoryNanosecondsPerByte }
     }
     return nanoseconds
+  }
+
+  /// Bytes of the largest cache that the system tells of; nil where it tells nothing, as on many small boards.
+  private static var lastLevelCacheByteCount: Int? {
+    var largest: Int?
+    for index in 0..<5 {
+      let path = "/sys/devices/system/cpu/cpu0/cache/index\(index)/size"
+      // As in `1024K`.
+      guard let text = try? File.bytes(of: path, limit: 32) else { break }
+      let digits = text.prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+      guard let kibibytes = Int(String(decoding: digits, as: UTF8.self)), kibibytes < 1 << 30 else { break }
+      largest = max(largest ?? 0, kibibytes << 10)
+    }
+    return largest
   }
 }
