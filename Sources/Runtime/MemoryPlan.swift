@@ -112,6 +112,18 @@ public struct MemoryPlan: Sendable {
     workspace: Workspace? = nil, plans: [Plan]? = nil, _ budget: MemoryBudget
   ) throws(MemoryError) {
     let graph = file.graph
+    if plans == nil, !StripingCost.maySaveTime(graph) {
+      // Where all weights stay, chains could only cost time: the common case takes no search.
+      let whole = Plan(graph, threadCount: threadCount)
+      let planner = WeightPlanner(file, usage: whole.weightUsage(graph), rates: rates)
+      let found = MemoryPlan(
+        whole, planner, metadataByteCount: file.graphByteCount, availableByteCount: availableByteCount,
+        workspace: workspace)
+      if let found, planner.passingNanoseconds(found.placement) == 0 {
+        self = found
+        return
+      }
+    }
     let plans = plans ?? Plan.candidates(graph, threadCount: threadCount)
     var best: (plan: MemoryPlan, nanoseconds: Double)?
     for plan in plans {

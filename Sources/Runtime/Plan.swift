@@ -13,13 +13,13 @@ public struct Plan: Sendable {
   /// Bytes of what stays the same between runs.
   public let tableByteCount: Int
   /// Where each tensor starts among the activations; nil for constants and for tensors that are never used.
-  let tensorOffsets: [Int?]
+  let tensorOffsets: Offsets
   /// Where each operator's scratch memory (all threads') starts, and the input whose channels a depthwise convolution has
   /// repeated.
-  let scratchOffsets: [Int?]
-  let repeatedInputOffsets: [Int?]
+  let scratchOffsets: Offsets
+  let repeatedInputOffsets: Offsets
   /// Where each operator's channel blocks start among the tables.
-  let channelBlockOffsets: [Int?]
+  let channelBlockOffsets: Offsets
   /// One row of zero points for each value that stands for zero outside a picture.
   let zeroRows: [ZeroRow]
 
@@ -43,13 +43,14 @@ public struct Plan: Sendable {
       end += (byteCount + Plan.slack + 63) / 64 * 64
       return offset
     }
-    channelBlockOffsets = needs.map { $0.channelBlockByteCount > 0 ? takePersistent($0.channelBlockByteCount) : nil }
+    channelBlockOffsets = Offsets(
+      needs.map { $0.channelBlockByteCount > 0 ? takePersistent($0.channelBlockByteCount) : nil })
     zeroRows = Plan.zeroRows(needs).map {
       ZeroRow(value: $0.value, byteCount: $0.byteCount, offset: takePersistent($0.byteCount))
     }
-    tensorOffsets = placement.tensorBuffers.map { $0.map { placement.offsets[$0] } }
-    scratchOffsets = placement.scratchBuffers.map { $0.map { placement.offsets[$0] } }
-    repeatedInputOffsets = placement.repeatedInputBuffers.map { $0.map { placement.offsets[$0] } }
+    tensorOffsets = Offsets(placement.tensorBuffers.map { $0.map { placement.offsets[$0] } })
+    scratchOffsets = Offsets(placement.scratchBuffers.map { $0.map { placement.offsets[$0] } })
+    repeatedInputOffsets = Offsets(placement.repeatedInputBuffers.map { $0.map { placement.offsets[$0] } })
     activationByteCount = placement.byteCount
     tableByteCount = end
     self.threadCount = threadCount

@@ -2,6 +2,7 @@ import Importing
 import Memory
 import ModelFile
 import Runtime
+import Tensors
 import TestSupport
 import Testing
 
@@ -80,6 +81,80 @@ import Testing
     }
     // Chains of all kinds were among them.
     #expect(counts.keys.contains(2) && counts.keys.contains { $0 > 4 })
+  }
+
+  /// Plans go from the fastest to the smallest, and the smallest is small: the first wide tensors of MobileNetV2 and the last of
+  /// DeepLab are never whole.
+  @Test(.enabled(if: SharedFiles.arePresent, "no models"), arguments: [1, 2, 4])
+  func plansTakeLessAndLess(_ threadCount: Int) throws {
+    for (name, activationByteCount) in [
+      ("tf2_mobilenet_v2_1.0_224_ptq", 450_000), ("deeplabv3_mnv2_dm05_pascal_quant", 3_000_000),
+    ] {
+      let model = try importModel(try SharedFiles.bytes("\(SharedFiles.root)/models/\(name).tflite"))
+      let plans = Plan.candidates(model.graph, threadCount: threadCount)
+      #expect((2...6).contains(plans.count))
+      for (plan, next) in zip(plans, plans.dropFirst()) {
+        #expect(plan.activationByteCount > next.activationByteCount)
+        #expect(plan.overheadNanoseconds <= next.overheadNanoseconds)
+      }
+      #expect(plans.last!.activationByteCount <= activationByteCount, "\(name)")
+      // They are what a small memory is planned with.
+      let file = try model.opened(.always)
+      #expect(!MemoryPlan.least(file, threadCount: threadCount).plan.chains.isEmpty)
+      let whole = Plan(model.graph, threadCount: threadCount)
+      let least = try leastByteCount(file, [], threadCount)
+      let budget = MemoryBudget(limitByteCount: 1 << 30)
+      let plan = try MemoryPlan(file, threadCount: threadCount, availableByteCount: least - 4096, budget)
+      #expect(plan.plan.activationByteCount < whole.activationByteCount && plan.peakByteCount <= least - 4096)
+    }
+  }
+
+  /// What is no chain: one operator, an operator that needs all rows, a tensor that others read.
+  @Test func chainsAreRefused() throws {
+    let tensor = TensorInfo(name: "t", elementType: .uint8, shape: Shape([1, 8, 4, 2]))
+    func lookup(_ from: Int, _ to: Int) -> Operator {
+      Operator(name: "T", operation: .lookup([UInt8](repeating: 1, count: 256)), inputs: [from], output: to)
+    }
+    var graph = Graph(
+      name: "g", tensors: (0..<5).map { _ in tensor },
+      operators: [lookup(0, 1), lookup(1, 2), lookup(2, 3), lookup(3, 4)], inputs: [0], outputs: [4], blobs: [])
+    func isChain(_ operators: Range<Int>) -> Bool { Chain(graph, operators: operators, stripeRowCount: 3) != nil }
+    #expect(isChain(0..<4) && isChain(1..<3) && !isChain(0..<1) && !isChain(2..<5) && !isChain(-1..<2))
+    graph.outputs = [4, 1]
+    #expect(!isChain(0..<4) && isChain(1..<4))
+    graph.operators[3].inputs = [1]
+    graph.outputs = [4]
+    #expect(!isChain(0..<3) && isChain(1..<3) && !isChain(2..<4))
+    graph.operators[3] = lookup(3, 4)
+    graph.operators[1].operation = .reshape
+    #expect(!isChain(0..<2) && isChain(2..<4))
+    graph.operators[1] = lookup(1, 2)
+    // Rows that the neighbours count in other ways.
+    graph.tensors[2].shape = Shape([1, 4, 8, 2])
+    #expect(!isChain(1..<3))
+    // Two pictures.
+    graph.tensors[2].shape = Shape([2, 4, 4, 2])
+    #expect(!isChain(0..<2) && !isChain(1..<3))
+  }
+
+  /// Planning is bounded, whatever the graph: the greatest number of operators for which chains are looked for, of most rows.
+  @Test(.timeLimit(.minutes(2))) func planningIsBounded() {
+    for (count, rows) in [(1000, 1 << 20), (1000, 3), (4000, 1 << 20)] {
+      let tensor = TensorInfo(name: "t", elementType: .uint8, shape: Shape([1, rows, 1, 1 << 20 / rows]))
+      let sum = Arithmetic(
+        kind: .add, extents: [tensor.byteCount], firstStrides: [1], secondStrides: [1], firstZeroPoint: 0,
+        secondZeroPoint: 0, outputZeroPoint: 0, firstFactor: .init(multiplier: 0, shift: 0),
+        secondFactor: .init(multiplier: 0, shift: 0), outputFactor: .init(multiplier: 0, shift: 0), clampMin: 0,
+        clampMax: 255, fusedForm: nil)
+      let graph = Graph(
+        name: "g", tensors: (0...count).map { _ in tensor },
+        operators: (0..<count).map {
+          Operator(name: "ADD", operation: .arithmetic(sum), inputs: [$0, max(0, $0 - 2)], output: $0 + 1)
+        }, inputs: [0], outputs: [count], blobs: [])
+      let plans = Plan.candidates(graph, threadCount: 2)
+      #expect(plans.count <= 6 && plans[0].chains.isEmpty)
+      #expect(count <= 1000 || plans.count == 1)
+    }
   }
 
   /// As many operators as can be chained, from a random one on; then the same again behind it.

@@ -33,7 +33,7 @@ struct ChainPlanner {
   /// Members of a chain that is looked for.
   private static let memberCountMax = 8
   /// Chains made or changed, at most.
-  private static let moveCountMax = 100
+  private static let moveCountMax = 32
   /// Of moves whose peaks differ by less than this share the one that costs the least time is made.
   private static let tolerance = 16
 
@@ -110,9 +110,10 @@ struct ChainPlanner {
     return best
   }
 
-  /// Tries stripes of several heights, the lowest first.
+  /// Tries stripes of several heights, the lowest first: members before a stride have more rows, so that half a row a thread
+  /// leaves few threads idle.
   private func addMoves(_ operators: Range<Int>, outside: Int, below limit: Int, to best: inout Move?) {
-    var height = threadCount
+    var height = (threadCount + 1) / 2
     while let chain = Chain(graph, operators: operators, stripeRowCount: height), chain.stripeCount > 1,
       isWorthwhile(chain)
     {

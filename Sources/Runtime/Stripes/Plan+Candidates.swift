@@ -5,7 +5,9 @@ extension Plan {
   /// the one before.
   public static func candidates(_ graph: Graph, threadCount: Int) -> [Plan] {
     let whole = Plan(graph, threadCount: threadCount)
-    guard whole.activationByteCount >= stripedByteCountMin, graph.operators.count <= stripedOperatorCountMax else {
+    guard whole.activationByteCount >= stripedByteCountMin, graph.operators.count <= stripedOperatorCountMax,
+      graph.tensors.count <= stripedTensorCountMax
+    else {
       return [whole]
     }
     var plans = [whole]
@@ -28,4 +30,5 @@ extension Plan {
   private static let stripedByteCountMin = 64 << 10
   /// Real networks have some hundred operators; planning must not take long for others.
   private static let stripedOperatorCountMax = 1000
+  private static let stripedTensorCountMax = 4000
 }

@@ -1,3 +1,4 @@
+import ModelFile
 import System
 
 /// What running a chain stripe by stripe costs beside running its members one after the other.
@@ -30,6 +31,15 @@ struct StripingCost {
     }
     return nanoseconds
   }
+
+  /// Whether any chain may be faster than its members alone.
+  static func maySaveTime(_ graph: Graph) -> Bool {
+    let largest = graph.operators.reduce(0) { max($0, graph.tensors[$1.output].byteCount) }
+    return largest > leastCacheByteCount && largest > lastLevelCacheByteCount ?? Int.max
+  }
+
+  /// No device's largest cache is smaller.
+  private static let leastCacheByteCount = 256 << 10
 
   /// Bytes of the largest cache that the system tells of; nil where it tells nothing, as on many small boards.
   private static var lastLevelCacheByteCount: Int? {
