@@ -8,9 +8,9 @@ struct StripingCost {
   let cacheByteCount: Int
 
   /// Threads wait for each other after every member of every stripe.
-  private static let barrierNanoseconds = 700.0
+  private static let barrierNanoseconds = 400.0
   /// To begin a member's rows: kernels set up, weights come into the first-level cache again.
-  private static let beginNanoseconds = 500.0
+  private static let beginNanoseconds = 200.0
   /// What a byte costs on the way to memory and back, whichever thread it is for: 10 GB/s each way, written lines being read
   /// first.
   private static let memoryNanosecondsPerByte = 0.3
