@@ -45,6 +45,9 @@ struct WeightLayout: Sendable {
   /// Bytes of resident memory: fixed blobs, then tiles in the order in which they are kept.
   let residentByteCount: Int
   let fixedByteCount: Int
+  /// Sums over the first tiles in the order of keeping: bytes once decoded, and as stored.
+  private(set) var decodedSums: [Int] = [0]
+  private(set) var storedSums: [Int] = [0]
   /// The largest tile once decoded, and the longest frame.
   let largestByteCount: Int
   let frameByteCount: Int
@@ -98,6 +101,8 @@ struct WeightLayout: Sendable {
     for (rank, index) in keepOrder.enumerated() {
       tiles[index].rank = rank
       tiles[index].residentOffset = offset
+      decodedSums.append(decodedSums[rank] + tiles[index].tile.decodedByteCount)
+      storedSums.append(storedSums[rank] + tiles[index].tile.storedByteCount)
       offset += WeightLayout.aligned(tiles[index].tile.decodedByteCount)
     }
     residentByteCount = offset

@@ -56,16 +56,13 @@ extension WeightLayout {
     costs.fixedByteCount = Mapping.roundedToPages(fixedByteCount)
     costs.residentByteCount = residentByteCount(placement.residentTileCount)
     costs.inPlaceByteCount = placement.isInPlace ? fileByteCount : 0
-    for index in keepOrder[placement.residentTileCount...] where isStreamed(tiles[index], placement) {
-      let tile = tiles[index].tile
-      costs.streamedTileCount += 1
-      costs.readByteCount += tile.storedByteCount
-      if tiles[index].isRaw {
-        costs.copiedByteCount += tile.decodedByteCount
-      } else {
-        costs.decodedByteCount += tile.decodedByteCount
-      }
-    }
+    let first = placement.residentTileCount
+    let end = max(first, placement.isInPlace ? compressedTileCount : tiles.count)
+    let middle = min(max(first, compressedTileCount), end)
+    costs.streamedTileCount = end - first
+    costs.readByteCount = storedSums[end] - storedSums[first]
+    costs.decodedByteCount = decodedSums[middle] - decodedSums[first]
+    costs.copiedByteCount = decodedSums[end] - decodedSums[middle]
     if costs.streamedTileCount > 0 { costs.ringByteCount = Mapping.roundedToPages(placement.ringByteCount) }
     if costs.decodedByteCount > 0 {
       costs.readerByteCount = placement.readerCount * TileReader.byteCount(frameByteCount: frameByteCount)

@@ -15,7 +15,7 @@ public struct WeightPlanner: Sendable {
 
   public var fixedByteCount: Int { layout.costs(of: layout.keepingAll).fixedByteCount }
   /// Bytes of weights once decoded.
-  public var weightByteCount: Int { layout.tiles.reduce(0) { $0 + $1.tile.decodedByteCount } }
+  public var weightByteCount: Int { layout.decodedSums[layout.tiles.count] }
   public var keepingAll: WeightPlacement { layout.keepingAll }
 
   public func costs(of placement: WeightPlacement) -> WeightCosts { layout.costs(of: placement) }
@@ -170,9 +170,18 @@ public struct WeightPlanner: Sendable {
       Double(costs.decodedByteCount) * rates.decodeNanosecondsPerByte / readers
       + Double(costs.copiedByteCount) * rates.readNanosecondsPerByte / threads
       + Double(costs.streamedTileCount) * rates.entryNanoseconds / threads
-    // In a small ring threads wait for each other at every tile.
-    let room = Double(placement.ringByteCount) / Double(max(1, entryByteCountGood))
-    if room < threads + 1 { nanoseconds *= 1 + (threads - 1) * max(0, 1 - room / (threads + 1)) }
+    // In a small ring threads take turns, and kernels get less at once than they like: some layers run so much longer.
+    let tile = Double(WeightLayout.ringByteCount(layout.largestByteCount))
+    let atOnce = max(1, min(threads, (Double(placement.ringByteCount) / tile).rounded(.down)))
+    let isNarrow = placement.ringByteCount < (usage.threadCount + 2) * entryByteCountGood
+    let stretch = threads / atOnce - 1 + (isNarrow ? WeightPlanner.narrowStretch : 0)
+    if stretch > 0 {
+      let share = Double(costs.streamedByteCount) / Double(max(1, weightByteCount))
+      nanoseconds += stretch * share * layout.layers.reduce(0.0) { $0 + usage.nanoseconds[$1.blob] }
+    }
     return nanoseconds
   }
+
+  /// What a kernel takes longer that multiplies one panel at a time instead of four.
+  private static let narrowStretch = 0.15
 }

@@ -12,14 +12,19 @@ public final class WeightStore: @unchecked Sendable {
     public var isClaimable: [Bool]
     /// For each blob the bytes that kernels like to have at once: a few panels share what they read of the activations.
     public var preferredByteCounts: [Int]
+    /// For each blob the time that its layer takes at full speed on all threads.
+    public var nanoseconds: [Double]
     /// For each blob the number of the chain of operators that run stripe by stripe, whose weights stay from its start to its end;
     /// −1 for none.
     public var chains: [Int]
 
-    public init(threadCount: Int, isClaimable: [Bool], preferredByteCounts: [Int], chains: [Int]) {
+    public init(
+      threadCount: Int, isClaimable: [Bool], preferredByteCounts: [Int], nanoseconds: [Double], chains: [Int]
+    ) {
       self.threadCount = threadCount
       self.isClaimable = isClaimable
       self.preferredByteCounts = preferredByteCounts
+      self.nanoseconds = nanoseconds
       self.chains = chains
     }
   }

@@ -7,8 +7,10 @@ struct BufferOwners {
   /// Steps at which each owner's buffer is first written and last read; −1 is before the first step.
   private var first: [Int]
   private var last: [Int]
+  /// Bytes of the rings of tensors within chains.
+  private var ringByteCounts: [Int?]
 
-  init(_ graph: Graph) {
+  init(_ graph: Graph, _ chains: ChainSteps) {
     let end = graph.operators.count
     owners = Array(graph.tensors.indices)
     first = graph.tensors.map { _ in Int.max }
@@ -16,13 +18,19 @@ struct BufferOwners {
     for input in graph.inputs {
       first[input] = -1
     }
+    ringByteCounts = graph.tensors.map { _ in nil }
     for (step, operation) in graph.operators.enumerated() {
-      first[operation.output] = step
-      last[operation.output] = max(last[operation.output], step)
-      for input in operation.inputs { last[input] = max(last[input], step) }
+      let span = chains.span(of: step)
+      first[operation.output] = span.lowerBound
+      last[operation.output] = max(last[operation.output], span.upperBound)
+      for input in operation.inputs { last[input] = max(last[input], span.upperBound) }
+      ringByteCounts[operation.output] = chains.ringByteCount(of: step, graph)
     }
     for output in graph.outputs { last[output] = end }
-    for (step, operation) in graph.operators.enumerated() { share(operation, at: step, in: graph) }
+    // A chain's members run by turns: none can be sure that an operand has been read for the last time.
+    for (step, operation) in graph.operators.enumerated() where !chains.contains(step) {
+      share(operation, at: step, in: graph)
+    }
   }
 
   private mutating func share(_ step: Operator, at index: Int, in graph: Graph) {
@@ -49,22 +57,12 @@ struct BufferOwners {
     }
   }
 
-  private func rowMajorStrides(_ extents: [Int]) -> [Int] {
-    var strides: [Int] = []
-    var stride = 1
-    for extent in extents.reversed() {
-      strides.append(stride)
-      stride *= extent
-    }
-    return strides.reversed()
-  }
-
   /// Adds a buffer for each owner; returns each tensor's buffer, nil for constants and unused tensors.
   func addBuffers(of graph: Graph, to table: inout BufferTable) -> [Int?] {
     var buffers: [Int?] = graph.tensors.map { _ in nil }
     for (index, tensor) in graph.tensors.enumerated() where owners[index] == index {
       guard tensor.constant == nil, first[index] != Int.max else { continue }
-      buffers[index] = table.add(tensor.byteCount, from: first[index], to: last[index])
+      buffers[index] = table.add(ringByteCounts[index] ?? tensor.byteCount, from: first[index], to: last[index])
     }
     for index in graph.tensors.indices { buffers[index] = buffers[owners[index]] }
     return buffers

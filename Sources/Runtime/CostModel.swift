@@ -13,7 +13,7 @@ struct CostModel {
     graph.operators.reduce(0) { $0 + nanoseconds($1, graph) }
   }
 
-  private func nanoseconds(_ step: Operator, _ graph: Graph) -> Double {
+  func nanoseconds(_ step: Operator, _ graph: Graph) -> Double {
     if case .reshape = step.operation { return 0 }
     return work(step, graph) / Double(threadCount) + CostModel.stepNanoseconds
   }

@@ -1,3 +1,5 @@
+import Memory
+
 extension MemoryForecast.Entry {
   /// Names and values as `thimble plan --json` and the server say them; bytes.
   public var byteCounts: [(name: String, value: Int)] {

@@ -10,6 +10,7 @@ public struct MemoryForecast: ~Copyable {
   private let takenByteCount: Int
   /// Time of an inference that keeps everything.
   public let fullNanoseconds: Double
+  private let fullAddedNanoseconds: Double
   /// The least budget that the model runs in, and the least at which it runs at full speed.
   public let leastBudgetByteCount: Int
   public let fullBudgetByteCount: Int
@@ -31,7 +32,9 @@ public struct MemoryForecast: ~Copyable {
     let full = MemoryPlan.full(file, threadCount: threadCount)
     let least = MemoryPlan.least(file, threadCount: threadCount)
     let opening = file.openingByteCount
-    fullNanoseconds = CostModel(rates: rates, threadCount: threadCount).nanoseconds(file.graph)
+    fullAddedNanoseconds = full.addedNanoseconds
+    fullNanoseconds =
+      CostModel(rates: rates, threadCount: threadCount).nanoseconds(file.graph) + full.addedNanoseconds
     fullBudgetByteCount = takenByteCount + max(opening, full.peakByteCount)
     leastBudgetByteCount = takenByteCount + max(opening, min(least.peakByteCount, full.peakByteCount))
     self.threadCount = threadCount
@@ -49,7 +52,7 @@ public struct MemoryForecast: ~Copyable {
       let plan = MemoryPlan(
         file, threadCount: threadCount, availableByteCount: available, rates: rates, workspace: nil)
     else { return nil }
-    let nanoseconds = fullNanoseconds + plan.addedNanoseconds
+    let nanoseconds = fullNanoseconds + plan.addedNanoseconds - fullAddedNanoseconds
     return Entry(
       budgetByteCount: budgetByteCount, plan: plan,
       peakByteCount: takenByteCount + max(file.openingByteCount, plan.peakByteCount), nanoseconds: nanoseconds,

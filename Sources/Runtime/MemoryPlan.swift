@@ -82,44 +82,77 @@ public struct MemoryPlan: Sendable {
 
   /// The least that a model takes with so many threads.
   public static func least(_ file: borrowing ModelFile, threadCount: Int) -> MemoryPlan {
-    let plan = Plan(file.graph, threadCount: threadCount)
-    let planner = WeightPlanner(file, usage: plan.weightUsage(file.graph), rates: DeviceRates())
-    return least(plan, planner, metadataByteCount: file.graphByteCount, workspace: nil)
+    least(file, Plan.candidates(file.graph, threadCount: threadCount), rates: DeviceRates(), workspace: nil)
+  }
+
+  private static func least(
+    _ file: borrowing ModelFile, _ plans: [Plan], rates: DeviceRates, workspace: Workspace?
+  ) -> MemoryPlan {
+    var best: MemoryPlan?
+    for plan in plans {
+      let planner = WeightPlanner(file, usage: plan.weightUsage(file.graph, rates), rates: rates)
+      let candidate = least(plan, planner, metadataByteCount: file.graphByteCount, workspace: workspace)
+      if let best, candidate.peakByteCount(workspace) >= best.peakByteCount(workspace) { continue }
+      best = candidate
+    }
+    return best!  // there is always a plan
   }
 
   /// What a whole model takes at full speed with so many threads.
   public static func full(_ file: borrowing ModelFile, threadCount: Int) -> MemoryPlan {
-    let plan = Plan(file.graph, threadCount: threadCount)
-    let planner = WeightPlanner(file, usage: plan.weightUsage(file.graph), rates: DeviceRates())
+    let plan = Plan.candidates(file.graph, threadCount: threadCount)[0]
+    let planner = WeightPlanner(file, usage: plan.weightUsage(file.graph, DeviceRates()), rates: DeviceRates())
     return full(plan, planner, metadataByteCount: file.graphByteCount)
   }
 
-  /// Time that it adds to an inference at full speed.
-  var addedNanoseconds: Double { planner.streamingNanoseconds(placement) }
+  /// Time that it adds to an inference at full speed without chains.
+  var addedNanoseconds: Double { plan.overheadNanoseconds + planner.streamingNanoseconds(placement) }
 
-  /// The fastest plan that takes at most `availableByteCount` beside what the workspace has already; nil where there is none.
+  /// Of `plans`, or of the graph's candidates, the one that is predicted to be the fastest of those that take at most
+  /// `availableByteCount` beside what the workspace has already; nil where none does.
   init?(
-    _ file: borrowing ModelFile, threadCount: Int, availableByteCount: Int, rates: DeviceRates, workspace: Workspace?
+    _ file: borrowing ModelFile, threadCount: Int, availableByteCount: Int, rates: DeviceRates, workspace: Workspace?,
+    plans: [Plan]? = nil
   ) {
-    let plan = Plan(file.graph, threadCount: threadCount)
-    let planner = WeightPlanner(file, usage: plan.weightUsage(file.graph), rates: rates)
-    self.init(
-      plan, planner, metadataByteCount: file.graphByteCount, availableByteCount: availableByteCount,
-      workspace: workspace)
+    func fastest(_ plan: Plan) -> MemoryPlan? {
+      MemoryPlan(
+        plan, WeightPlanner(file, usage: plan.weightUsage(file.graph, rates), rates: rates),
+        metadataByteCount: file.graphByteCount, availableByteCount: availableByteCount, workspace: workspace)
+    }
+    if plans == nil, !StripingCost.maySaveTime(file.graph),
+      let whole = fastest(Plan(file.graph, threadCount: threadCount)), whole.costs.streamedTileCount == 0
+    {
+      // Where all weights stay, chains could only cost time: the common case takes no search.
+      self = whole
+      return
+    }
+    var best: MemoryPlan?
+    for plan in plans ?? Plan.candidates(file.graph, threadCount: threadCount) {
+      // Weights that pass only add to it.
+      if let best, plan.overheadNanoseconds >= best.addedNanoseconds { continue }
+      guard let found = fastest(plan) else { continue }
+      if let best, found.addedNanoseconds >= best.addedNanoseconds { continue }
+      best = found
+    }
+    guard let best else { return nil }
+    self = best
   }
 
   /// The plan that a session follows. Errors: nothing fits; the error names the least budget that would do.
-  init(
-    _ file: borrowing ModelFile, threadCount: Int, availableByteCount: Int, rates: DeviceRates, workspace: Workspace,
-    _ budget: MemoryBudget
+  public init(
+    _ file: borrowing ModelFile, threadCount: Int, availableByteCount: Int, rates: DeviceRates = DeviceRates(),
+    workspace: Workspace? = nil, plans: [Plan]? = nil, _ budget: MemoryBudget
   ) throws(MemoryError) {
     if let found = MemoryPlan(
-      file, threadCount: threadCount, availableByteCount: availableByteCount, rates: rates, workspace: workspace)
+      file, threadCount: threadCount, availableByteCount: availableByteCount, rates: rates, workspace: workspace,
+      plans: plans)
     {
       self = found
       return
     }
-    let least = MemoryPlan.least(file, threadCount: threadCount).peakByteCount(workspace)
+    let least = MemoryPlan.least(
+      file, plans ?? Plan.candidates(file.graph, threadCount: threadCount), rates: rates, workspace: workspace
+    ).peakByteCount(workspace)
     throw .doesNotFit(
       needed: least, available: availableByteCount, leastBudget: budget.reservedByteCount + least)
   }
@@ -130,16 +163,25 @@ extension Plan {
   private static let panelsAtOnce = 4
 
   /// How the layers use their weights.
-  func weightUsage(_ graph: Graph) -> WeightStore.Usage {
+  func weightUsage(_ graph: Graph, _ rates: DeviceRates) -> WeightStore.Usage {
+    let cost = CostModel(rates: rates, threadCount: threadCount)
+    var nanoseconds = graph.blobs.map { _ in 0.0 }
     var isClaimable = graph.blobs.map { _ in false }
     var preferred = graph.blobs.map { _ in 0 }
     for step in graph.operators {
+      if let blob = step.operation.weights { nanoseconds[blob] += cost.nanoseconds(step, graph) }
       guard case .convolution(let convolution) = step.operation else { continue }
       isClaimable[convolution.weights] = true
       preferred[convolution.weights] = Plan.panelsAtOnce * convolution.panelByteCount
     }
+    var chains = graph.blobs.map { _ in -1 }
+    for (number, chain) in self.chains.enumerated() {
+      for index in chain.operators {
+        if let blob = graph.operators[index].operation.weights { chains[blob] = number }
+      }
+    }
     return WeightStore.Usage(
-      threadCount: threadCount, isClaimable: isClaimable, preferredByteCounts: preferred,
-      chains: graph.blobs.map { _ in -1 })
+      threadCount: threadCount, isClaimable: isClaimable, preferredByteCounts: preferred, nanoseconds: nanoseconds,
+      chains: chains)
   }
 }

@@ -36,10 +36,11 @@ public final class Session: @unchecked Sendable {
   }
 
   /// Loads a model for the pool's threads with one instruction set's kernels, in the way that runs fastest in the memory that
-  /// the budget has left, or in `memoryByteCount` bytes of it. Without a workspace it gets one of its own.
+  /// the budget has left, or in `memoryByteCount` bytes of it. Without a workspace it gets one of its own. `plans` are what it
+  /// may choose from instead of the graph's candidates; they are for as many threads as the pool has.
   public init(
     _ file: consuming ModelFile, kernels: Kernels, pool: ThreadPool, budget: MemoryBudget, workspace: Workspace? = nil,
-    memoryByteCount: Int? = nil, rates: DeviceRates = DeviceRates()
+    memoryByteCount: Int? = nil, rates: DeviceRates = DeviceRates(), plans: [Plan]? = nil
   ) throws(SessionError) {
     let workspace = try inMemory { () throws(MemoryError) -> Workspace in
       if let workspace { return workspace }
@@ -48,7 +49,8 @@ public final class Session: @unchecked Sendable {
     let available = min(memoryByteCount ?? Int.max, budget.availableByteCount)
     let memoryPlan = try inMemory { () throws(MemoryError) in
       try MemoryPlan(
-        file, threadCount: pool.threadCount, availableByteCount: available, rates: rates, workspace: workspace, budget)
+        file, threadCount: pool.threadCount, availableByteCount: available, rates: rates, workspace: workspace,
+        plans: plans, budget)
     }
     let graph = file.graph
     let plan = memoryPlan.plan
@@ -69,7 +71,7 @@ public final class Session: @unchecked Sendable {
     try Session.load(weights, memoryPlan, pool, workspace)
     claim = try inMemory { () throws(MemoryError) in try workspace.claim(memoryPlan.runningNeeds) }
     steps = StepBuilder(graph: graph, plan: plan, kernels: kernels, weights: weights, tables: tables.base).build()
-    stepSummaries = StepSummary.summaries(of: graph)
+    stepSummaries = StepSummary.summaries(of: graph, plan.chains)
     inputs = graph.inputs.map { Session.port(graph.tensors[$0], plan.tensorOffsets[$0]!) }
     outputs = graph.outputs.map { Session.port(graph.tensors[$0], plan.tensorOffsets[$0]!) }
     planner = memoryPlan.planner
@@ -150,12 +152,12 @@ public final class Session: @unchecked Sendable {
 
 extension Session: Job {
   func run(part: Int, of parts: Int, barrier: Barrier) {
-    let context = StepContext(arena: workspace.activationBase, barrier: barrier)
-    let streaming = weights.isStreaming ? weights : nil
+    let context = StepContext(
+      arena: workspace.activationBase, barrier: barrier, streaming: weights.isStreaming ? weights : nil)
     let times = part == 0 ? recording : nil
     var start = times == nil ? 0 : Clock.nowNanoseconds
     for index in steps.indices {
-      if index > 0 { barrier.wait(helping: streaming, part: part) }
+      if index > 0 { context.wait(part: part) }
       steps[index].run(context, part: part, of: parts)
       if let times {
         let now = Clock.nowNanoseconds

@@ -1,8 +1,25 @@
+import Memory
+
 /// One operator made ready to run: shapes, kernels and places are resolved, nothing is looked up or allocated.
 ///
 /// Every thread calls `run` for every step with its own `part`; a barrier stands between steps.
 protocol Step: AnyObject {
   func run(_ context: borrowing StepContext, part: Int, of parts: Int)
+}
+
+/// A step that can also give its output piece by piece.
+protocol RowStep: Step {
+  /// Rows of the output.
+  var rowCount: Int { get }
+
+  /// Computes these rows of the output; the rows of the operands that they need are there.
+  func run(_ context: borrowing StepContext, rows: Range<Int>, part: Int, of parts: Int)
+}
+
+extension RowStep {
+  func run(_ context: borrowing StepContext, part: Int, of parts: Int) {
+    run(context, rows: 0..<rowCount, part: part, of: parts)
+  }
 }
 
 /// What a step finds when it runs.
@@ -11,33 +28,11 @@ struct StepContext: ~Copyable {
   let arena: UnsafeMutableRawPointer
   /// Where all threads wait for each other.
   let barrier: Barrier
-}
+  /// The weights, where some pass through memory.
+  let streaming: WeightStore?
 
-/// Where a tensor's bytes are: in the arena, or outside it for constants.
-struct TensorPlace {
-  private let constant: UnsafeRawPointer?
-  private let offset: Int
-
-  init(arenaOffset: Int) {
-    constant = nil
-    offset = arenaOffset
-  }
-
-  init(constant: UnsafeRawPointer) {
-    self.constant = constant
-    offset = 0
-  }
-
-  func read(_ context: borrowing StepContext) -> UnsafePointer<UInt8> {
-    (constant ?? UnsafeRawPointer(context.arena + offset)).assumingMemoryBound(to: UInt8.self)
-  }
-
-  /// Precondition: the tensor is not constant.
-  func write(_ context: borrowing StepContext) -> UnsafeMutablePointer<UInt8> {
-    (context.arena + offset).assumingMemoryBound(to: UInt8.self)
-  }
-
-  var arenaOffset: Int? { constant == nil ? offset : nil }
+  /// Waits for the other threads.
+  func wait(part: Int) { barrier.wait(helping: streaming, part: part) }
 }
 
 /// The share of `count` items that falls to one part, in whole multiples of `unit`.
@@ -47,4 +42,11 @@ func share(_ count: Int, unit: Int = 1, part: Int, of parts: Int) -> Range<Int> 
   let start = min(count, units * part / parts * unit)
   let end = min(count, units * (part + 1) / parts * unit)
   return start..<end
+}
+
+/// The share of a range.
+@inline(__always)
+func share(_ range: Range<Int>, unit: Int = 1, part: Int, of parts: Int) -> Range<Int> {
+  let share = share(range.count, unit: unit, part: part, of: parts)
+  return range.lowerBound + share.lowerBound..<range.lowerBound + share.upperBound
 }

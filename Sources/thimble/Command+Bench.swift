@@ -13,6 +13,7 @@ extension Command {
       {"ns":[…],"cpu_ns":…}, for `mem` {}, until `quit`.
       """,
     options: Engine.options + [
+      Engine.planOption,
       Option("runs", "N", "timed runs (default 100, after 5 that are not)"),
       Option("worker", nil, "be driven line by line"),
       Option("json", nil, "say the result as JSON"),
@@ -25,7 +26,7 @@ extension Command {
     let runs = try arguments.integer("runs", in: 1...1_000_000) ?? 100
     let engine = try Engine(arguments)
     let start = Clock.nowNanoseconds
-    let session = try engine.load(path)
+    let session = try engine.load(path, plan: try arguments.integer("plan", in: 0...100))
     RandomInputs.fill(session)
     let loaded = Clock.nowNanoseconds
     session.run()

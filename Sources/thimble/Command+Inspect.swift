@@ -42,6 +42,7 @@ extension Command {
         + " and \(ByteCount.text(plan.costs.inPlaceByteCount)) in place,"
         + " activations \(ByteCount.text(plan.plan.activationByteCount))"
     )
+    printPlans(file)
     Console.line("")
     Console.line("     operator                 output              multiply-adds     weights      stored")
     var total = 0.0
@@ -58,6 +59,20 @@ extension Command {
           + TextColumn.right(stored.map { "\($0)" } ?? "", 12))
     }
     Console.line("     \(Console.fixed(total / 1e6, 2)) million multiply-adds")
+  }
+
+  /// The ways to run it, where there are several: operators that run stripe by stripe need less memory.
+  private static func printPlans(_ file: borrowing ModelFile) {
+    let plans = Plan.candidates(file.graph, threadCount: 1)
+    if plans.count == 1 { return }
+    for (number, plan) in plans.enumerated() {
+      var text = "  plan \(number)  activations \(ByteCount.text(plan.activationByteCount))"
+      if !plan.chains.isEmpty {
+        text += ", \(Console.fixed(plan.overheadNanoseconds / 1e6, 2)) ms more, stripe by stripe:"
+        for chain in plan.chains { text += " \(chain.operators.lowerBound)–\(chain.operators.upperBound - 1)" }
+      }
+      Console.line(text)
+    }
   }
 
   private static func describe(_ tensor: TensorInfo) -> String {

@@ -8,6 +8,7 @@ extension Command {
     name: "profile", positionals: "MODEL", summary: "show where a model's time goes, operator by operator",
     details: "Times are medians over the runs; inputs are pseudo-random bytes.",
     options: Engine.options + [
+      Engine.planOption,
       Option("runs", "N", "timed runs (default 50, after 5 that are not)"),
       Option("json", nil, "say the result as JSON"),
     ],
@@ -17,7 +18,7 @@ extension Command {
     let path = try arguments.onlyPositional("model")
     let runs = try arguments.integer("runs", in: 1...10_000) ?? 50
     let engine = try Engine(arguments)
-    let session = try engine.load(path)
+    let session = try engine.load(path, plan: try arguments.integer("plan", in: 0...100))
     RandomInputs.fill(session)
     for _ in 0..<min(5, runs) { session.run() }
     let medians = medianStepNanoseconds(session, runs: runs)

@@ -5,14 +5,29 @@ import Runtime
 import System
 
 extension Engine {
+  /// Which of a graph's plans to follow, for measuring them; `inspect` lists them.
+  static let planOption = Option(
+    "plan", "N", "follow the plan of this number in `inspect` (default: the fastest that fits)")
+
   /// Loads a `.thimble` model, or imports a `.tflite` one in memory.
-  func load(_ path: String) throws(CommandError) -> Session {
-    try load(try ModelOpening.open(path, budget: budget), path)
+  func load(_ path: String, plan number: Int? = nil) throws(CommandError) -> Session {
+    try load(try ModelOpening.open(path, budget: budget), path, plan: number)
   }
 
-  /// Loads a model from a file that is open. It takes what the budget has: what else will be needed is reserved before.
-  func load(_ file: consuming ModelFile, _ path: String) throws(CommandError) -> Session {
-    do { return try Session(file, kernels: kernels, pool: pool, budget: budget, rates: rates) } catch {
+  /// Loads a model from a file that is open. It takes what the budget has: what else will be needed is reserved before. Of the
+  /// graph's plans it follows the one that `number` says, else the fastest that fits.
+  func load(_ file: consuming ModelFile, _ path: String, plan number: Int? = nil) throws(CommandError) -> Session {
+    var plans: [Plan]?
+    if let number {
+      let candidates = Plan.candidates(file.graph, threadCount: pool.threadCount)
+      guard candidates.indices.contains(number) else {
+        throw .usage("--plan \(number): with \(pool.threadCount) threads there are \(candidates.count), from 0")
+      }
+      plans = [candidates[number]]
+    }
+    do {
+      return try Session(file, kernels: kernels, pool: pool, budget: budget, rates: rates, plans: plans)
+    } catch {
       throw .failure("\(path): \(error.message)")
     }
   }

@@ -19,10 +19,15 @@ import TestSupport
     let pool = try ThreadPool(threadCount: Int(arguments[1])!, budget: budget)
     for path in arguments[2...] {
       let model = try importModel(try SharedFiles.bytes(path))
-      let session = try Session(try model.opened(), kernels: .best, pool: pool, budget: budget)
-      allocation_counter_start()
-      for _ in 0..<3 { session.run() }
-      let count = allocation_counter_stop()
+      // The plans with the least and the most memory: stripe by stripe, and whole.
+      let plans = Plan.candidates(model.graph, threadCount: pool.threadCount)
+      var count = 0
+      for plan in [plans.last!, Plan(model.graph, threadCount: pool.threadCount)] {
+        let session = try Session(try model.opened(), kernels: .best, pool: pool, budget: budget, plans: [plan])
+        allocation_counter_start()
+        for _ in 0..<3 { session.run() }
+        count += Int(allocation_counter_stop())
+      }
       print(path, count)
     }
   }

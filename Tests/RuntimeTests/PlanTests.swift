@@ -8,40 +8,48 @@ import Testing
 
 /// No two things that are alive at once lie on one another.
 @Suite struct PlanTests {
-  /// Lifetimes as the graph alone gives them: written at, last read at. Outputs live to the end.
-  private func lifetimes(_ graph: Graph) -> [(first: Int, last: Int)?] {
+  /// Lifetimes as the graph alone gives them: written at, last read at. Outputs live to the end. What a chain's members write
+  /// and read is needed as long as the chain runs.
+  private func lifetimes(_ graph: Graph, _ chains: [Chain]) -> [(first: Int, last: Int)?] {
     var lifetimes: [(first: Int, last: Int)?] = graph.tensors.map { _ in nil }
     for input in graph.inputs { lifetimes[input] = (-1, -1) }
     for (index, step) in graph.operators.enumerated() {
-      lifetimes[step.output] = (index, index)
+      let chain = chains.first { $0.operators.contains(index) }?.operators ?? index..<index + 1
+      lifetimes[step.output] = (chain.lowerBound, chain.upperBound - 1)
       for input in step.inputs where graph.tensors[input].constant == nil {
-        lifetimes[input]!.last = max(lifetimes[input]!.last, index)
+        lifetimes[input]!.last = max(lifetimes[input]!.last, chain.upperBound - 1)
       }
     }
     for output in graph.outputs { lifetimes[output]!.last = graph.operators.count }
     return lifetimes
   }
 
-  private func check(_ graph: Graph, _ name: String) {
+  /// The graph without chains, with those of its plans, and with those given.
+  private func check(_ graph: Graph, _ name: String, chains: [Chain] = []) {
     for threadCount in [1, 4] {
-      let placement = BufferPlacement(graph, threadCount: threadCount)
-      for (index, buffer) in placement.buffers.enumerated() {
-        #expect(placement.offsets[index] % 64 == 0)
-        #expect(placement.offsets[index] + buffer.byteCount <= placement.byteCount)
-        for other in 0..<index {
-          let next = placement.buffers[other]
-          guard buffer.firstStep <= next.lastStep, next.firstStep <= buffer.lastStep else { continue }
-          let (a, b) = (placement.offsets[index], placement.offsets[other])
-          #expect(a + buffer.byteCount <= b || b + next.byteCount <= a, "\(name): buffers \(index) and \(other)")
+      let plans = Plan.candidates(graph, threadCount: threadCount)
+      for chains in [[], chains] + plans.map({ $0.chains }) {
+        let placement = BufferPlacement(graph, threadCount: threadCount, chains: chains)
+        for (index, buffer) in placement.buffers.enumerated() {
+          #expect(placement.offsets[index] % 64 == 0)
+          #expect(placement.offsets[index] + buffer.byteCount <= placement.byteCount)
+          for other in 0..<index {
+            let next = placement.buffers[other]
+            guard buffer.firstStep <= next.lastStep, next.firstStep <= buffer.lastStep else { continue }
+            let (a, b) = (placement.offsets[index], placement.offsets[other])
+            #expect(a + buffer.byteCount <= b || b + next.byteCount <= a, "\(name): buffers \(index) and \(other)")
+          }
         }
+        checkSharing(graph, chains, placement, name)
       }
-      checkSharing(graph, placement, name)
     }
   }
 
-  /// Tensors of one buffer hold the same bytes (reshapes) or take turns; an operator's operands are whole when it reads them.
-  private func checkSharing(_ graph: Graph, _ placement: BufferPlacement, _ name: String) {
-    let lifetimes = lifetimes(graph)
+  /// Tensors of one buffer hold the same bytes (reshapes) or take turns; an operator's operands are whole when it reads them,
+  /// unless they are within a chain.
+  private func checkSharing(_ graph: Graph, _ chains: [Chain], _ placement: BufferPlacement, _ name: String) {
+    let lifetimes = lifetimes(graph, chains)
+    let inner = Set(chains.flatMap { $0.operators.dropLast().map { graph.operators[$0].output } })
     var sources = Array(graph.tensors.indices)
     for step in graph.operators {
       if case .reshape = step.operation, graph.tensors[step.inputs[0]].constant == nil {
@@ -53,11 +61,25 @@ import Testing
       let buffer = placement.buffers[placement.tensorBuffers[a]!]
       #expect(
         buffer.firstStep <= first.first && buffer.lastStep >= first.last
-          && buffer.byteCount >= graph.tensors[a].byteCount)
+          && (buffer.byteCount >= graph.tensors[a].byteCount || inner.contains(a)))
       for b in 0..<a where placement.tensorBuffers[a] == placement.tensorBuffers[b] && sources[a] != sources[b] {
         let second = lifetimes[b]!
-        #expect(
-          first.last <= second.first || second.last <= first.first, "\(name): tensors \(a) and \(b) share a buffer")
+        // Members of one chain run by turns: they share nothing.
+        let takeTurns = first.last <= second.first || second.last <= first.first
+        #expect(takeTurns && !inner.contains(a), "\(name): tensors \(a) and \(b) share a buffer")
+      }
+    }
+  }
+
+  @Test func randomChainsHaveNoOverlap() {
+    for seed in 1...100 {
+      let graph = RandomChain.model(seed: UInt64(seed), operatorCount: 6).graph
+      let ranges = (0..<graph.operators.count).flatMap { first in
+        (first + 1...graph.operators.count).map { first..<$0 }
+      }
+      for range in ranges {
+        guard let chain = Chain(graph, operators: range, stripeRowCount: 1 + seed % 7) else { continue }
+        check(graph, "network \(seed)", chains: [chain])
       }
     }
   }

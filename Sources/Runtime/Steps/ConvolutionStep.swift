@@ -8,7 +8,9 @@ import ModelFile
 /// `Convolution.weights`). Moving to the next output pixel moves every run by the same stride, so the pixels of an output
 /// row whose windows lie inside the picture are one kernel call. Rows above and below the picture are runs of zero points.
 /// Windows that cross the left or right edge are first assembled, a few pixels at a time, in scratch memory.
-final class ConvolutionStep: Step {
+final class ConvolutionStep: RowStep {
+  /// Output rows of all batches.
+  let rowCount: Int
   private let kernel: @convention(c) (UnsafePointer<thimble_gemm_args>) -> Void
   private let pixelBiasKernel: @convention(c) (UnsafePointer<thimble_pixel_bias_args>) -> Void
   private let geometry: WindowGeometry
@@ -40,6 +42,7 @@ final class ConvolutionStep: Step {
     kernel = kernels.table.pointee.gemm
     pixelBiasKernel = kernels.table.pointee.pixel_bias
     geometry = convolution.geometry
+    rowCount = geometry.batches * geometry.outputHeight
     (runs, runBytes, groups) = convolution.packedRuns
     panelBytes = convolution.panelByteCount
     self.input = input
@@ -67,23 +70,22 @@ final class ConvolutionStep: Step {
     return runs * 8 + biasedPixels * 4 + 64 + (convolution.isPointwise ? 0 : edgePixels * runs * groups * 4)
   }
 
-  func run(_ context: borrowing StepContext, part: Int, of parts: Int) {
-    let rows = geometry.batches * geometry.outputHeight
-    let pixels = rows * geometry.outputWidth
+  func run(_ context: borrowing StepContext, rows: Range<Int>, part: Int, of parts: Int) {
+    let pixels = rows.lowerBound * geometry.outputWidth..<rows.upperBound * geometry.outputWidth
     let panels = (geometry.outputChannels + 15) / 16
     // Pixels are shared out where there are enough of them, else output channels.
-    let sharesPixels = pixels >= parts * 48 && (isPointwise || rows >= parts) || panels < parts
+    let sharesPixels = pixels.count >= parts * 48 && (isPointwise || rows.count >= parts) || panels < parts
     let panelRange = sharesPixels ? 0..<panels : share(panels, part: part, of: parts)
     if weights.isClaimed {
       while let index = weights.claim() {
-        runPiece(context, part, index, panels: 0..<panels, rows: 0..<rows, pixels: 0..<pixels)
+        runPiece(context, part, index, panels: 0..<panels, rows: rows, pixels: pixels)
       }
       return
     }
     for index in weights.pieces.indices {
       runPiece(
-        context, part, index, panels: panelRange, rows: sharesPixels ? share(rows, part: part, of: parts) : 0..<rows,
-        pixels: sharesPixels ? share(pixels, unit: 6, part: part, of: parts) : 0..<pixels)
+        context, part, index, panels: panelRange, rows: sharesPixels ? share(rows, part: part, of: parts) : rows,
+        pixels: sharesPixels ? share(pixels, unit: 6, part: part, of: parts) : pixels)
     }
   }
 
@@ -109,20 +111,20 @@ final class ConvolutionStep: Step {
   private func runPointwise(
     _ context: borrowing StepContext, _ part: Int, pixels: Range<Int>, panels: Range<Int>, weights: UnsafePointer<Int8>
   ) {
-    guard !pixels.isEmpty else { return }
     let runPointers = scratch.runPointers(context, part)
-    runPointers[0] = input.read(context) + pixels.lowerBound * geometry.inputChannels
-    callKernel(
-      context, part, runPointers, pixelStride: geometry.inputChannels, pixels: pixels.count,
-      firstPixel: pixels.lowerBound,
-      panels: panels, weights: weights)
+    forEachRun(of: pixels, perRow: geometry.outputWidth, input, output) { pixels, row in
+      runPointers[0] = input.read(context, around: row) + pixels.lowerBound * geometry.inputChannels
+      callKernel(
+        context, part, runPointers, pixelStride: geometry.inputChannels, row: row,
+        columns: pixels.lowerBound - row * geometry.outputWidth..<pixels.upperBound - row * geometry.outputWidth,
+        panels: panels, weights: weights)
+    }
   }
 
   /// Output row `row`, counted over all batches.
   private func runRow(
     _ context: borrowing StepContext, _ part: Int, row: Int, panels: Range<Int>, weights: UnsafePointer<Int8>
   ) {
-    let width = geometry.outputWidth
     runEdge(context, part, row: row, columns: 0..<interior.lowerBound, panels: panels, weights: weights)
     if !interior.isEmpty {
       let runPointers = scratch.runPointers(context, part)
@@ -143,10 +145,11 @@ final class ConvolutionStep: Step {
         }
       }
       callKernel(
-        context, part, runPointers, pixelStride: geometry.strideWidth * geometry.inputChannels, pixels: interior.count,
-        firstPixel: row * width + interior.lowerBound, panels: panels, weights: weights)
+        context, part, runPointers, pixelStride: geometry.strideWidth * geometry.inputChannels, row: row,
+        columns: interior, panels: panels, weights: weights)
     }
-    runEdge(context, part, row: row, columns: interior.upperBound..<width, panels: panels, weights: weights)
+    runEdge(
+      context, part, row: row, columns: interior.upperBound..<geometry.outputWidth, panels: panels, weights: weights)
   }
 
   /// The input row under kernel row `ky` of an output row; nil where it lies outside the picture.
@@ -154,7 +157,8 @@ final class ConvolutionStep: Step {
     let (batch, y) = row.quotientAndRemainder(dividingBy: geometry.outputHeight)
     let inputY = y * geometry.strideHeight - geometry.paddingTop + ky * geometry.dilationHeight
     guard inputY >= 0, inputY < geometry.inputHeight else { return nil }
-    return input.read(context) + (batch * geometry.inputHeight + inputY) * geometry.inputWidth * geometry.inputChannels
+    let inputRow = batch * geometry.inputHeight + inputY
+    return input.read(context, around: inputRow) + inputRow * geometry.inputWidth * geometry.inputChannels
   }
 
   /// Pixels whose windows cross the left or right edge: their windows are assembled one after the other.
@@ -173,8 +177,8 @@ final class ConvolutionStep: Step {
       let runPointers = scratch.runPointers(context, part)
       for run in 0..<runs { runPointers[run] = UnsafePointer(windows) + run * groups * 4 }
       callKernel(
-        context, part, runPointers, pixelStride: windowBytes, pixels: count,
-        firstPixel: row * geometry.outputWidth + column, panels: panels, weights: weights)
+        context, part, runPointers, pixelStride: windowBytes, row: row, columns: column..<column + count,
+        panels: panels, weights: weights)
       column += count
     }
   }
@@ -198,17 +202,20 @@ final class ConvolutionStep: Step {
     }
   }
 
+  /// `columns` of output row `row`; they may go on into rows that follow it in memory.
   private func callKernel(
     _ context: borrowing StepContext, _ part: Int, _ runPointers: UnsafeMutablePointer<UnsafePointer<UInt8>?>,
-    pixelStride: Int, pixels: Int, firstPixel: Int, panels: Range<Int>, weights: UnsafePointer<Int8>
+    pixelStride: Int, row: Int, columns: Range<Int>, panels: Range<Int>, weights: UnsafePointer<Int8>
   ) {
+    let pixels = columns.count
+    let firstPixel = row * geometry.outputWidth + columns.lowerBound
     let firstChannel = panels.lowerBound * 16
     let pointers = UnsafeRawPointer(runPointers).assumingMemoryBound(to: UnsafePointer<UInt8>.self)
     var args = thimble_gemm_args(
       runs: pointers, run_count: runs, groups: groups, pixel_stride: pixelStride, pixels: pixels,
       weights: weights, panels: panels.count,
       channels: channels.base + panels.lowerBound, pixel_bias: nil, requantization: requantization,
-      out: output.write(context) + firstPixel * geometry.outputChannels + firstChannel,
+      out: output.write(context, around: row) + firstPixel * geometry.outputChannels + firstChannel,
       out_stride: geometry.outputChannels, out_channels: min(panels.count * 16, geometry.outputChannels - firstChannel))
     if weightZeroPoint == 0 { return kernel(&args) }
 

@@ -3,7 +3,9 @@ import Memory
 import ModelFile
 
 /// A depthwise convolution that reads its taps in place: a tap outside the picture points to a row of zero points.
-final class DepthwiseStep: Step {
+final class DepthwiseStep: RowStep {
+  /// Output rows of all batches.
+  let rowCount: Int
   private let kernel: @convention(c) (UnsafePointer<thimble_depthwise_args>) -> Void
   private let geometry: WindowGeometry
   private let panelBytes: Int
@@ -24,6 +26,7 @@ final class DepthwiseStep: Step {
   ) {
     kernel = kernels.table.pointee.depthwise
     geometry = convolution.geometry
+    rowCount = geometry.batches * geometry.outputHeight
     panelBytes = convolution.depthwisePanelByteCount
     self.input = input
     self.output = output
@@ -46,12 +49,11 @@ final class DepthwiseStep: Step {
     convolution.geometry.kernelHeight * convolution.geometry.kernelWidth * 8
   }
 
-  func run(_ context: borrowing StepContext, part: Int, of parts: Int) {
-    let rows = geometry.batches * geometry.outputHeight
+  func run(_ context: borrowing StepContext, rows: Range<Int>, part: Int, of parts: Int) {
     let panels = (geometry.outputChannels + 15) / 16
-    let sharesRows = rows >= parts
+    let sharesRows = rows.count >= parts
     let panelRange = sharesRows ? 0..<panels : share(panels, unit: 4, part: part, of: parts)
-    let rowRange = sharesRows ? share(rows, part: part, of: parts) : 0..<rows
+    let rowRange = sharesRows ? share(rows, part: part, of: parts) : rows
     for index in weights.pieces.indices {
       let piece = weights.pieces[index]
       let first = piece.offset / panelBytes
@@ -88,20 +90,21 @@ final class DepthwiseStep: Step {
     let firstChannel = panels.lowerBound * 16
     let tapCount = geometry.kernelHeight * geometry.kernelWidth
     let taps = (context.arena + tapsOffset + part * tapCount * 8).assumingMemoryBound(to: UnsafePointer<UInt8>.self)
-    let source = input.read(context) + firstChannel
     let zeros = zeroRow.read(context)
     let (batch, y) = row.quotientAndRemainder(dividingBy: geometry.outputHeight)
     var tap = 0
     for ky in 0..<geometry.kernelHeight {
       let inputY = y * geometry.strideHeight - geometry.paddingTop + ky * geometry.dilationHeight
       let rowIsInside = inputY >= 0 && inputY < geometry.inputHeight
+      let inputRow = rowIsInside ? batch * geometry.inputHeight + inputY : 0
+      let source = input.read(context, around: inputRow) + inputRow * geometry.inputWidth * width + firstChannel
       for kx in 0..<geometry.kernelWidth {
         let inputX = column * geometry.strideWidth - geometry.paddingLeft + kx * geometry.dilationWidth
         let isInside = rowIsInside && inputX >= 0 && inputX < geometry.inputWidth
         // A row of zero points has columns too: kernels look for windows that slide.
         taps[tap] =
           isInside
-          ? source + ((batch * geometry.inputHeight + inputY) * geometry.inputWidth + inputX) * width
+          ? source + inputX * width
           : zeros + (rowIsInside ? 0 : kx * geometry.dilationWidth * width)
         tap += 1
       }
@@ -110,7 +113,8 @@ final class DepthwiseStep: Step {
       taps: taps, tap_count: tapCount, pixel_stride: geometry.strideWidth * width, pixels: count,
       weights: weights, weight_zero_point: weightZeroPoint,
       channels: channels.base + panels.lowerBound, requantization: requantization,
-      out: output.write(context) + (row * geometry.outputWidth + column) * width + firstChannel, out_stride: width,
+      out: output.write(context, around: row) + (row * geometry.outputWidth + column) * width + firstChannel,
+      out_stride: width,
       channel_count: min(panels.count * 16, width - firstChannel))
     kernel(&args)
   }

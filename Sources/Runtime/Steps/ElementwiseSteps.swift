@@ -2,26 +2,30 @@ import CKernels
 import ModelFile
 
 /// Element-wise arithmetic over broadcast operands.
-final class ArithmeticStep: Step {
+final class ArithmeticStep: RowStep {
+  let rowCount: Int
   private let kernel: @convention(c) (UnsafePointer<thimble_arithmetic_args>) -> Void
   private let parameters: thimble_arithmetic
   private let extents: [Int]
   private let firstStrides: [Int]
   private let secondStrides: [Int]
-  /// Elements of one kernel call: the innermost extent.
-  private let rowCount: Int
-  private let rows: Int
+  /// Elements of one kernel call: the innermost extent. Lines lie within rows, or there is only one.
+  private let lineLength: Int
+  private let lineCount: Int
+  private let elementsPerRow: Int
   private let first: TensorPlace
   private let second: TensorPlace
   private let output: TensorPlace
 
-  init(_ arithmetic: Arithmetic, kernels: Kernels, first: TensorPlace, second: TensorPlace, output: TensorPlace) {
+  init(
+    _ arithmetic: Arithmetic, rowCount: Int, kernels: Kernels, first: TensorPlace, second: TensorPlace,
+    output: TensorPlace
+  ) {
     kernel = kernels.table.pointee.arithmetic
     parameters = thimble_arithmetic(arithmetic)
-    // Kernels take rows of strides 0 or 1; whatever else the innermost strides are, rows of one element do.
+    // Kernels take lines of strides 0 or 1; whatever else the innermost strides are, lines of one element do.
     var (extents, firstStrides, secondStrides) = (arithmetic.extents, arithmetic.firstStrides, arithmetic.secondStrides)
-    let isRow = extents.isEmpty ? false : (0...1).contains(firstStrides.last!) && (0...1).contains(secondStrides.last!)
-    if !isRow {
+    if !arithmetic.hasUnitStrides {
       extents.append(1)
       firstStrides.append(0)
       secondStrides.append(0)
@@ -29,25 +33,34 @@ final class ArithmeticStep: Step {
     self.extents = extents
     self.firstStrides = firstStrides
     self.secondStrides = secondStrides
-    rowCount = extents.last!
-    rows = extents.dropLast().reduce(1, *)
+    self.rowCount = rowCount
+    lineLength = extents.last!
+    lineCount = extents.dropLast().reduce(1, *)
+    elementsPerRow = lineLength * lineCount / rowCount
     self.first = first
     self.second = second
     self.output = output
   }
 
-  func run(_ context: borrowing StepContext, part: Int, of parts: Int) {
-    if rows == 1 {
-      let range = share(rowCount, unit: 64, part: part, of: parts)
-      if !range.isEmpty { runRow(context, row: 0, range) }
+  func run(_ context: borrowing StepContext, rows: Range<Int>, part: Int, of parts: Int) {
+    let elements = rows.lowerBound * elementsPerRow..<rows.upperBound * elementsPerRow
+    if lineCount == 1 {
+      let elements = share(elements, unit: 64, part: part, of: parts)
+      forEachRun(of: elements, perRow: elementsPerRow, first, second, output) { elements, row in
+        runLine(context, line: 0, elements, row: row)
+      }
     } else {
-      for row in share(rows, part: part, of: parts) { runRow(context, row: row, 0..<rowCount) }
+      let lines = elements.lowerBound / lineLength..<elements.upperBound / lineLength
+      let linesPerRow = elementsPerRow / lineLength
+      forEachRun(of: share(lines, part: part, of: parts), perRow: linesPerRow, first, second, output) { lines, row in
+        for line in lines { runLine(context, line: line, 0..<lineLength, row: row) }
+      }
     }
   }
 
-  private func runRow(_ context: borrowing StepContext, row: Int, _ range: Range<Int>) {
+  private func runLine(_ context: borrowing StepContext, line: Int, _ range: Range<Int>, row: Int) {
     var (firstOffset, secondOffset) = (0, 0)
-    var rest = row
+    var rest = line
     for axis in (0..<extents.count - 1).reversed() {
       let (quotient, index) = rest.quotientAndRemainder(dividingBy: extents[axis])
       firstOffset += index * firstStrides[axis]
@@ -57,11 +70,20 @@ final class ArithmeticStep: Step {
     let (firstStride, secondStride) = (firstStrides.last!, secondStrides.last!)
     withUnsafePointer(to: parameters) { parameters in
       var args = thimble_arithmetic_args(
-        arithmetic: parameters, first: first.read(context) + firstOffset + range.lowerBound * firstStride,
-        second: second.read(context) + secondOffset + range.lowerBound * secondStride, first_stride: firstStride,
-        second_stride: secondStride, out: output.write(context) + row * rowCount + range.lowerBound, count: range.count)
+        arithmetic: parameters,
+        first: first.read(context, around: row) + firstOffset + range.lowerBound * firstStride,
+        second: second.read(context, around: row) + secondOffset + range.lowerBound * secondStride,
+        first_stride: firstStride, second_stride: secondStride,
+        out: output.write(context, around: row) + line * lineLength + range.lowerBound, count: range.count)
       kernel(&args)
     }
+  }
+}
+
+extension Arithmetic {
+  /// Whether both operands' innermost strides are 0 or 1.
+  var hasUnitStrides: Bool {
+    !extents.isEmpty && (0...1).contains(firstStrides.last!) && (0...1).contains(secondStrides.last!)
   }
 }
 
@@ -95,80 +117,105 @@ extension thimble_arithmetic {
 }
 
 /// Any function of one byte, by table.
-final class LookupStep: Step {
+final class LookupStep: RowStep {
+  let rowCount: Int
   private let kernels: Kernels
   private let table: [UInt8]
-  private let count: Int
+  private let elementsPerRow: Int
   private let input: TensorPlace
   private let output: TensorPlace
 
-  init(table: [UInt8], count: Int, kernels: Kernels, input: TensorPlace, output: TensorPlace) {
+  init(
+    table: [UInt8], rowCount: Int, elementsPerRow: Int, kernels: Kernels, input: TensorPlace, output: TensorPlace
+  ) {
+    self.rowCount = rowCount
     self.kernels = kernels
     self.table = table
-    self.count = count
+    self.elementsPerRow = elementsPerRow
     self.input = input
     self.output = output
   }
 
-  func run(_ context: borrowing StepContext, part: Int, of parts: Int) {
-    let range = share(count, unit: 64, part: part, of: parts)
-    let start = range.lowerBound
-    if range.isEmpty { return }
+  func run(_ context: borrowing StepContext, rows: Range<Int>, part: Int, of parts: Int) {
+    let elements = share(
+      rows.lowerBound * elementsPerRow..<rows.upperBound * elementsPerRow, unit: 64, part: part, of: parts)
     table.withUnsafeBufferPointer { table in
-      kernels.table.pointee.lookup(
-        input.read(context) + start, table.baseAddress!, output.write(context) + start, range.count)
+      forEachRun(of: elements, perRow: elementsPerRow, input, output) { elements, row in
+        let start = elements.lowerBound
+        kernels.table.pointee.lookup(
+          input.read(context, around: row) + start, table.baseAddress!, output.write(context, around: row) + start,
+          elements.count)
+      }
     }
   }
 }
 
 /// float32 → bytes.
-final class QuantizeStep: Step {
+final class QuantizeStep: RowStep {
+  let rowCount: Int
   private let kernels: Kernels
   private let scale: Float
   private let zeroPoint: Int32
-  private let count: Int
+  private let elementsPerRow: Int
   private let input: TensorPlace
   private let output: TensorPlace
 
-  init(scale: Float, zeroPoint: Int32, count: Int, kernels: Kernels, input: TensorPlace, output: TensorPlace) {
+  init(
+    scale: Float, zeroPoint: Int32, rowCount: Int, elementsPerRow: Int, kernels: Kernels, input: TensorPlace,
+    output: TensorPlace
+  ) {
+    self.rowCount = rowCount
     self.kernels = kernels
     self.scale = scale
     self.zeroPoint = zeroPoint
-    self.count = count
+    self.elementsPerRow = elementsPerRow
     self.input = input
     self.output = output
   }
 
-  func run(_ context: borrowing StepContext, part: Int, of parts: Int) {
-    let range = share(count, unit: 64, part: part, of: parts)
-    let source = UnsafeRawPointer(input.read(context)).assumingMemoryBound(to: Float.self)
-    let start = range.lowerBound
-    kernels.table.pointee.quantize(source + start, scale, zeroPoint, output.write(context) + start, range.count)
+  func run(_ context: borrowing StepContext, rows: Range<Int>, part: Int, of parts: Int) {
+    let elements = share(
+      rows.lowerBound * elementsPerRow..<rows.upperBound * elementsPerRow, unit: 64, part: part, of: parts)
+    forEachRun(of: elements, perRow: elementsPerRow, input, output) { elements, row in
+      let source = UnsafeRawPointer(input.read(context, around: row)).assumingMemoryBound(to: Float.self)
+      let start = elements.lowerBound
+      kernels.table.pointee.quantize(
+        source + start, scale, zeroPoint, output.write(context, around: row) + start, elements.count)
+    }
   }
 }
 
 /// Bytes → float32.
-final class DequantizeStep: Step {
+final class DequantizeStep: RowStep {
+  let rowCount: Int
   private let kernels: Kernels
   private let scale: Float
   private let zeroPoint: Int32
-  private let count: Int
+  private let elementsPerRow: Int
   private let input: TensorPlace
   private let output: TensorPlace
 
-  init(scale: Float, zeroPoint: Int32, count: Int, kernels: Kernels, input: TensorPlace, output: TensorPlace) {
+  init(
+    scale: Float, zeroPoint: Int32, rowCount: Int, elementsPerRow: Int, kernels: Kernels, input: TensorPlace,
+    output: TensorPlace
+  ) {
+    self.rowCount = rowCount
     self.kernels = kernels
     self.scale = scale
     self.zeroPoint = zeroPoint
-    self.count = count
+    self.elementsPerRow = elementsPerRow
     self.input = input
     self.output = output
   }
 
-  func run(_ context: borrowing StepContext, part: Int, of parts: Int) {
-    let range = share(count, unit: 64, part: part, of: parts)
-    let target = UnsafeMutableRawPointer(output.write(context)).assumingMemoryBound(to: Float.self)
-    let start = range.lowerBound
-    kernels.table.pointee.dequantize(input.read(context) + start, scale, zeroPoint, target + start, range.count)
+  func run(_ context: borrowing StepContext, rows: Range<Int>, part: Int, of parts: Int) {
+    let elements = share(
+      rows.lowerBound * elementsPerRow..<rows.upperBound * elementsPerRow, unit: 64, part: part, of: parts)
+    forEachRun(of: elements, perRow: elementsPerRow, input, output) { elements, row in
+      let target = UnsafeMutableRawPointer(output.write(context, around: row)).assumingMemoryBound(to: Float.self)
+      let start = elements.lowerBound
+      kernels.table.pointee.dequantize(
+        input.read(context, around: row) + start, scale, zeroPoint, target + start, elements.count)
+    }
   }
 }

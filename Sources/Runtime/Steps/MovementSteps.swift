@@ -58,7 +58,9 @@ final class CopyStep: Step {
 }
 
 /// Resampling of pictures, shared out by output rows.
-final class ResizeStep: Step {
+final class ResizeStep: RowStep {
+  /// Output rows of one picture: those of a batch are computed together.
+  let rowCount: Int
   private let kernel: @convention(c) (UnsafePointer<thimble_resize_args>) -> Void
   private let resize: Resize
   private let input: TensorPlace
@@ -67,28 +69,29 @@ final class ResizeStep: Step {
   init(_ resize: Resize, kernels: Kernels, input: TensorPlace, output: TensorPlace) {
     kernel = kernels.table.pointee.resize
     self.resize = resize
+    rowCount = resize.outputHeight
     self.input = input
     self.output = output
   }
 
-  func run(_ context: borrowing StepContext, part: Int, of parts: Int) {
-    let rows = share(resize.outputHeight, part: part, of: parts)
-    if rows.isEmpty { return }
+  func run(_ context: borrowing StepContext, rows: Range<Int>, part: Int, of parts: Int) {
     let kind: thimble_resize_kind =
       switch resize.kind {
       case .nearest: THIMBLE_NEAREST
       case .bilinearFloat: THIMBLE_BILINEAR_FLOAT
       case .bilinearInteger: THIMBLE_BILINEAR_INTEGER
       }
-    for batch in 0..<resize.batches {
-      var args = thimble_resize_args(
-        kind: kind,
-        input: input.read(context) + batch * resize.inputHeight * resize.inputWidth * resize.channels,
-        input_height: resize.inputHeight, input_width: resize.inputWidth, output_height: resize.outputHeight,
-        output_width: resize.outputWidth, channel_count: resize.channels, align_corners: resize.alignCorners,
-        half_pixel_centers: resize.halfPixelCenters, row_begin: rows.lowerBound, row_end: rows.upperBound,
-        out: output.write(context) + batch * resize.outputHeight * resize.outputWidth * resize.channels)
-      kernel(&args)
+    forEachRun(of: share(rows, part: part, of: parts), perRow: 1, output, output) { rows, row in
+      for batch in 0..<resize.batches {
+        var args = thimble_resize_args(
+          kind: kind,
+          input: input.read(context) + batch * resize.inputHeight * resize.inputWidth * resize.channels,
+          input_height: resize.inputHeight, input_width: resize.inputWidth, output_height: resize.outputHeight,
+          output_width: resize.outputWidth, channel_count: resize.channels, align_corners: resize.alignCorners,
+          half_pixel_centers: resize.halfPixelCenters, row_begin: rows.lowerBound, row_end: rows.upperBound,
+          out: output.write(context, around: row) + batch * resize.outputHeight * resize.outputWidth * resize.channels)
+        kernel(&args)
+      }
     }
   }
 }

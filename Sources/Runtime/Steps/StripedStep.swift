@@ -1,0 +1,35 @@
+import Memory
+
+/// A chain of operators, stripe by stripe.
+///
+///     for each stripe: for each member: compute the rows that are missing for this stripe; wait for the other threads
+final class StripedStep: Step {
+  private let chain: Chain
+  private let members: [any RowStep]
+  private let weights: [LayerWeights]
+
+  init(_ chain: Chain, members: [any RowStep], weights: [LayerWeights]) {
+    self.chain = chain
+    self.members = members
+    self.weights = weights
+  }
+
+  func run(_ context: borrowing StepContext, part: Int, of parts: Int) {
+    for index in weights.indices { weights[index].hold(part: part) }
+    var done = Chain.Rows()
+    var end = 0
+    while end < chain.rowCount {
+      // The last member may still run elsewhere while the first one goes on, unless it reads the first one's ring.
+      if end > 0 && chain.lastReadsFirst { context.wait(part: part) }
+      end = min(chain.rowCount, end + chain.stripeRowCount)
+      let targets = chain.targets(end)
+      for member in members.indices {
+        if member > 0 { context.wait(part: part) }
+        let rows = Int(done[member])..<Int(targets[member])
+        if !rows.isEmpty { members[member].run(context, rows: rows, part: part, of: parts) }
+      }
+      done = targets
+    }
+    for index in weights.indices { weights[index].letGo() }
+  }
+}
