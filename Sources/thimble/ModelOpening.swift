@@ -6,7 +6,8 @@ import System
 
 extension Engine {
   /// Which of a graph's plans to follow, for measuring them; `inspect` lists them.
-  static let planOption = Option("plan", "N", "follow the plan of this number in `inspect` (default: the fastest that fits)")
+  static let planOption = Option(
+    "plan", "N", "follow the plan of this number in `inspect` (default: the fastest that fits)")
 
   /// Loads a `.thimble` model, or imports a `.tflite` one in memory. Of the graph's plans it follows the one that `number` says,
   /// else the fastest that fits.

@@ -148,7 +148,8 @@ final class ConvolutionStep: RowStep {
         context, part, runPointers, pixelStride: geometry.strideWidth * geometry.inputChannels, row: row,
         columns: interior, panels: panels, weights: weights)
     }
-    runEdge(context, part, row: row, columns: interior.upperBound..<geometry.outputWidth, panels: panels, weights: weights)
+    runEdge(
+      context, part, row: row, columns: interior.upperBound..<geometry.outputWidth, panels: panels, weights: weights)
   }
 
   /// The input row under kernel row `ky` of an output row; nil where it lies outside the picture.

@@ -113,7 +113,8 @@ final class DepthwiseStep: RowStep {
       taps: taps, tap_count: tapCount, pixel_stride: geometry.strideWidth * width, pixels: count,
       weights: weights, weight_zero_point: weightZeroPoint,
       channels: channels.base + panels.lowerBound, requantization: requantization,
-      out: output.write(context, around: row) + (row * geometry.outputWidth + column) * width + firstChannel, out_stride: width,
+      out: output.write(context, around: row) + (row * geometry.outputWidth + column) * width + firstChannel,
+      out_stride: width,
       channel_count: min(panels.count * 16, width - firstChannel))
     kernel(&args)
   }

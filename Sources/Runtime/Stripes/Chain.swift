@@ -86,7 +86,8 @@ public struct Chain: Sendable {
 
   /// The most rows of each member that are between the first one that is still read, or written, and the last one that is
   /// there, over all stripes.
-  private static func ringRowCounts(_ reads: [Read], memberCount: Int, _ rowCount: Int, _ stripeRowCount: Int) -> [Int] {
+  private static func ringRowCounts(_ reads: [Read], memberCount: Int, _ rowCount: Int, _ stripeRowCount: Int) -> [Int]
+  {
     var rings = Rows(repeating: 1)
     var done = Rows()
     var end = 0
