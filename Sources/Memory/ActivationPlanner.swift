@@ -1,8 +1,8 @@
 /// Places buffers with known lifetimes in one arena so that those alive at the same time do not overlap.
 ///
-/// One after the other, each at the lowest offset that is free over its lifetime, in the better of two orders: the largest
-/// first, or those first that are alive at the step with the most bytes, then at the next one, the largest first (Pisarchyk and
-/// Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020, greedy by size and greedy by breadth).
+/// Largest first, each at the lowest offset that is free over its lifetime (Pisarchyk and Lee, "Efficient Memory
+/// Management for Deep Neural Net Inference", 2020, greedy by size). Where that takes more than what is alive at once, the
+/// buffer that lies highest is placed first of all, and all are placed again, a few times.
 public struct ActivationPlanner {
   /// A buffer: its bytes, and the first and last step at which it is alive (both inclusive).
   public struct Buffer: Sendable {
@@ -21,15 +21,24 @@ public struct ActivationPlanner {
 
   public static let alignment = 64
 
+  /// Times that all buffers are placed again, and the most buffers for which that is done.
+  private static let retryCountMax = 6
+  private static let retriedBufferCountMax = 1000
+
   /// Offset of each buffer, and the bytes of the whole arena. Offsets are multiples of `alignment`.
   public static func place(_ buffers: [Buffer]) -> (offsets: [Int], byteCount: Int) {
-    let bySize = buffers.indices.sorted { (buffers[$1].byteCount, $0) < (buffers[$0].byteCount, $1) }
-    let first = place(buffers, inOrder: bySize)
-    let (order, breadth) = orderByBreadth(buffers, bySize)
-    // No placement takes less than the widest step.
-    if first.byteCount <= breadth { return first }
-    let second = place(buffers, inOrder: order)
-    return second.byteCount < first.byteCount ? second : first
+    var order = buffers.indices.sorted { (buffers[$1].byteCount, $0) < (buffers[$0].byteCount, $1) }
+    var best = place(buffers, inOrder: order)
+    guard buffers.count <= retriedBufferCountMax else { return best }
+    let least = aliveByteCountMax(buffers)
+    var last = best
+    for _ in 0..<retryCountMax where best.byteCount > least {
+      let highest = order.firstIndex { last.offsets[$0] + aligned(buffers[$0].byteCount) == last.byteCount }!
+      order.insert(order.remove(at: highest), at: 0)
+      last = place(buffers, inOrder: order)
+      if last.byteCount < best.byteCount { best = last }
+    }
+    return best
   }
 
   private static func place(_ buffers: [Buffer], inOrder order: [Int]) -> (offsets: [Int], byteCount: Int) {
@@ -53,27 +62,20 @@ public struct ActivationPlanner {
 
   private static func aligned(_ byteCount: Int) -> Int { (byteCount + alignment - 1) / alignment * alignment }
 
-  /// The buffers by the widest step at which each is alive, then by size; and the bytes of the widest step of all.
-  private static func orderByBreadth(_ buffers: [Buffer], _ bySize: [Int]) -> (order: [Int], byteCount: Int) {
-    let first = buffers.map { $0.firstStep }.min() ?? 0
-    let count = (buffers.map { $0.lastStep }.max() ?? 0) - first + 1
-    var breadths = [Int](repeating: 0, count: count + 1)
+  /// The most bytes alive at one step: no placement takes less.
+  private static func aliveByteCountMax(_ buffers: [Buffer]) -> Int {
+    let first = buffers.reduce(0) { min($0, $1.firstStep) }
+    let last = buffers.reduce(0) { max($0, $1.lastStep) }
+    var changes = [Int](repeating: 0, count: last - first + 2)
     for buffer in buffers {
-      breadths[buffer.firstStep - first] += aligned(buffer.byteCount)
-      breadths[buffer.lastStep - first + 1] -= aligned(buffer.byteCount)
+      changes[buffer.firstStep - first] += aligned(buffer.byteCount)
+      changes[buffer.lastStep - first + 1] -= aligned(buffer.byteCount)
     }
-    for step in 1..<breadths.count { breadths[step] += breadths[step - 1] }
-    var isTaken = buffers.map { _ in false }
-    var order: [Int] = []
-    order.reserveCapacity(buffers.count)
-    for step in breadths.indices.sorted(by: { (breadths[$1], $0) < (breadths[$0], $1) }) {
-      if order.count == buffers.count { break }
-      for index in bySize where !isTaken[index] {
-        guard buffers[index].firstStep - first <= step, step <= buffers[index].lastStep - first else { continue }
-        isTaken[index] = true
-        order.append(index)
-      }
+    var (sum, most) = (0, 0)
+    for change in changes {
+      sum += change
+      most = max(most, sum)
     }
-    return (order, breadths.max() ?? 0)
+    return most
   }
 }

@@ -69,7 +69,7 @@ struct ChainPlanner {
     }
   }
 
-  /// At most so many choices on the way from no chains, which is not among them, to the least memory; the last one is.
+  /// Choices on the way from no chains, which is not among them, to the least memory, which is. At most so many, but two.
   func choices(countMax: Int) -> [Choice] {
     var choices: [Choice] = []
     var alive = aliveByteCounts
@@ -85,7 +85,7 @@ struct ChainPlanner {
       choice.peakByteCount = move.peakByteCount
       choices.append(choice)
     }
-    return ChainPlanner.thinned(choices, from: aliveByteCounts.max() ?? 0, countMax: countMax)
+    return ChainPlanner.thinned(choices, countMax: countMax)
   }
 
   /// The move that brings the peak down furthest where it is now; nil where none does.
@@ -158,14 +158,9 @@ struct ChainPlanner {
     return weights < tensors
   }
 
-  /// The last choice, and those before it that share the way down evenly.
-  private static func thinned(_ choices: [Choice], from first: Int, countMax: Int) -> [Choice] {
-    guard let last = choices.last, choices.count > countMax else { return choices }
-    var kept: [Choice] = []
-    for choice in choices.dropLast() {
-      let goal = first - (first - last.peakByteCount) * (kept.count + 1) / countMax
-      if choice.peakByteCount <= goal && kept.count + 1 < countMax { kept.append(choice) }
-    }
-    return kept + [last]
+  /// The first and the last choice, and others evenly between them.
+  private static func thinned(_ choices: [Choice], countMax: Int) -> [Choice] {
+    guard choices.count > countMax else { return choices }
+    return (0..<countMax).map { choices[$0 * (choices.count - 1) / (countMax - 1)] }
   }
 }
