@@ -50,25 +50,36 @@ struct WeightArrangement {
   }
 
   mutating func addStreamed(_ item: WeightLayout.LayerTile) {
-    if joinsLast(item) { return }
-    let size = WeightLayout.ringByteCount(item.tile.decodedByteCount)
+    // A raw tile that is too large for its share of the ring comes in several parts of whole panels.
+    let unit = usage.unitByteCount(item)
+    let partByteCount = max(unit, entryByteCountMax / unit * unit)
+    var start = 0
+    while start < item.tile.decodedByteCount {
+      let count = min(partByteCount, item.tile.decodedByteCount - start)
+      add(.init(tile: item.tile, offset: start, byteCount: count), of: item.blob)
+      start += count
+    }
+  }
+
+  private mutating func add(_ part: WeightStream.Entry.Part, of blob: Int) {
+    if joinsLast(part, of: blob) { return }
+    let size = WeightLayout.ringByteCount(part.byteCount)
     if ringHead + size > placement.ringByteCount { ringHead = 0 }
     let range = ringHead..<ringHead + size
     ringHead += size
     let waitsFor = ringParts.last { $0.range.overlaps(range) }?.entry ?? -1
     ringParts.removeAll { $0.entry <= waitsFor }
     ringParts.append((entries.count, range))
-    pieces.append(.init(offset: offset, byteCount: item.tile.decodedByteCount, entry: entries.count, base: nil))
-    entries.append(
-      .init(tiles: [item.tile], blob: item.blob, ringOffset: range.lowerBound, waitsFor: waitsFor, userCount: 0))
-    offset += item.tile.decodedByteCount
+    pieces.append(.init(offset: offset, byteCount: part.byteCount, entry: entries.count, base: nil))
+    entries.append(.init(parts: [part], blob: blob, ringOffset: range.lowerBound, waitsFor: waitsFor, userCount: 0))
+    offset += part.byteCount
   }
 
-  /// Puts a tile behind the one before it in the ring, where kernels like them together and there is room.
-  private mutating func joinsLast(_ item: WeightLayout.LayerTile) -> Bool {
-    let byteCount = item.tile.decodedByteCount
+  /// Puts a part behind the one before it in the ring, where kernels like them together and there is room.
+  private mutating func joinsLast(_ added: WeightStream.Entry.Part, of blob: Int) -> Bool {
+    let byteCount = added.byteCount
     guard entries.count > firstEntry, let piece = pieces.last, piece.entry == entries.count - 1, chain < 0,
-      piece.byteCount < usage.preferredByteCounts[item.blob], piece.byteCount + byteCount <= entryByteCountMax,
+      piece.byteCount < usage.preferredByteCount(blob), piece.byteCount + byteCount <= entryByteCountMax,
       let part = ringParts.last
     else { return false }
     let end = part.range.lowerBound + WeightLayout.ringByteCount(piece.byteCount + byteCount)
@@ -79,7 +90,7 @@ struct WeightArrangement {
     ringHead = end
     pieces[pieces.count - 1] = .init(
       offset: piece.offset, byteCount: piece.byteCount + byteCount, entry: piece.entry, base: nil)
-    entries[piece.entry].tiles.append(item.tile)
+    entries[piece.entry].parts.append(added)
     entries[piece.entry].waitsFor = max(entries[piece.entry].waitsFor, waitsFor)
     offset += byteCount
     return true

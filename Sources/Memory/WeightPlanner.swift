@@ -99,17 +99,24 @@ public struct WeightPlanner: Sendable {
     return [least, 2 * least, max(3 * least, good / 2), max(3 * least, good), max(4 * least, 2 * good)]
   }
 
-  /// The most bytes that kernels like to have at once, in whole tiles.
+  /// The most bytes that kernels like to have at once, in whole tiles where they are compressed.
   private var entryByteCountGood: Int {
     var most = 0
     for layer in layout.layers {
       var byteCount = 0
-      for item in layout.tiles[layer.tiles] where byteCount < usage.preferredByteCounts[layer.blob] || byteCount == 0 {
-        byteCount += item.tile.decodedByteCount
+      let preferred = usage.preferredByteCount(layer.blob)
+      for item in layout.tiles[layer.tiles] where byteCount < preferred || byteCount == 0 {
+        byteCount +=
+          item.isRaw && preferred > 0 ? min(preferred, item.tile.decodedByteCount) : item.tile.decodedByteCount
       }
       most = max(most, WeightLayout.ringByteCount(byteCount))
     }
     return most
+  }
+
+  /// The most bytes that must come together.
+  private var unitByteCountMax: Int {
+    layout.tiles.reduce(1) { max($0, WeightLayout.ringByteCount(usage.unitByteCount($1))) }
   }
 
   private var readerCounts: [Int] { layout.hasFrames && usage.threadCount > 1 ? [1, usage.threadCount] : [1] }
@@ -149,7 +156,7 @@ public struct WeightPlanner: Sendable {
     var together = 0
     var chain = -1
     for item in layout.tiles {
-      let size = WeightLayout.ringByteCount(item.tile.decodedByteCount)
+      let size = WeightLayout.ringByteCount(usage.unitByteCount(item))
       let next = usage.chains[item.blob]
       together = next >= 0 && next == chain ? together + size : size
       chain = next
@@ -171,8 +178,7 @@ public struct WeightPlanner: Sendable {
       + Double(costs.copiedByteCount) * rates.readNanosecondsPerByte / threads
       + Double(costs.streamedTileCount) * rates.entryNanoseconds / threads
     // In a small ring threads take turns, and kernels get less at once than they like: some layers run so much longer.
-    let tile = Double(WeightLayout.ringByteCount(layout.largestByteCount))
-    let atOnce = max(1, min(threads, (Double(placement.ringByteCount) / tile).rounded(.down)))
+    let atOnce = max(1, min(threads, (Double(placement.ringByteCount) / Double(unitByteCountMax)).rounded(.down)))
     let isNarrow = placement.ringByteCount < (usage.threadCount + 2) * entryByteCountGood
     let stretch = threads / atOnce - 1 + (isNarrow ? WeightPlanner.narrowStretch : 0)
     if stretch > 0 {

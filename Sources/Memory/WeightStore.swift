@@ -10,20 +10,33 @@ public final class WeightStore: @unchecked Sendable {
     public var threadCount: Int
     /// For each blob, whether threads may take turns at its pieces: each piece gives outputs of its own.
     public var isClaimable: [Bool]
-    /// For each blob the bytes that kernels like to have at once: a few panels share what they read of the activations.
-    public var preferredByteCounts: [Int]
+    /// For each blob the bytes of a panel, which kernels need whole; 0 where the blob is not a matrix.
+    public var panelByteCounts: [Int]
     /// For each blob the time that its layer takes at full speed on all threads.
     public var nanoseconds: [Double]
     /// For each blob the number of the chain of operators that run stripe by stripe, whose weights stay from its start to its end;
     /// −1 for none.
     public var chains: [Int]
 
+    /// Panels that the widest kernels multiply at once with what they read of the activations.
+    static let panelsAtOnce = 4
+
+    /// Bytes that kernels like to have at once.
+    func preferredByteCount(_ blob: Int) -> Int { Usage.panelsAtOnce * panelByteCounts[blob] }
+
+    /// Bytes that must come together: a panel of a raw tile, or else the whole tile.
+    func unitByteCount(_ item: WeightLayout.LayerTile) -> Int {
+      let panel = panelByteCounts[item.blob]
+      let isDivisible = item.isRaw && panel > 0 && chains[item.blob] < 0
+      return max(1, min(isDivisible ? panel : Int.max, item.tile.decodedByteCount))
+    }
+
     public init(
-      threadCount: Int, isClaimable: [Bool], preferredByteCounts: [Int], nanoseconds: [Double], chains: [Int]
+      threadCount: Int, isClaimable: [Bool], panelByteCounts: [Int], nanoseconds: [Double], chains: [Int]
     ) {
       self.threadCount = threadCount
       self.isClaimable = isClaimable
-      self.preferredByteCounts = preferredByteCounts
+      self.panelByteCounts = panelByteCounts
       self.nanoseconds = nanoseconds
       self.chains = chains
     }

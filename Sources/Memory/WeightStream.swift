@@ -10,8 +10,15 @@ import System
 /// its place in the ring is free.
 final class WeightStream: @unchecked Sendable {
   struct Entry {
+    /// Some bytes of a tile; all where it is compressed.
+    struct Part {
+      let tile: Tile
+      let offset: Int
+      let byteCount: Int
+    }
+
     /// Their bytes follow each other in the ring.
-    var tiles: [Tile]
+    var parts: [Part]
     let blob: Int
     let ringOffset: Int
     /// −1 where it may be opened at once.
@@ -143,14 +150,14 @@ final class WeightStream: @unchecked Sendable {
     else { return false }
     do throws(ModelFileError) {
       var place = ringBase! + entry.ringOffset
-      for tile in entry.tiles {
-        if tile.encoding == .raw {
-          try file.read(tile, into: place)
+      for piece in entry.parts {
+        if piece.tile.encoding == .raw {
+          try file.read(piece.tile, from: piece.offset, byteCount: piece.byteCount, into: place)
         } else {
           let reader = workspace!.reader(of: part)
-          try reader.read(tile, of: entry.blob, in: file, verifies: false, into: place)
+          try reader.read(piece.tile, of: entry.blob, in: file, verifies: false, into: place)
         }
-        place += tile.decodedByteCount
+        place += piece.byteCount
       }
     } catch {
       failureLock.withLock { if failure == nil { failure = error } }

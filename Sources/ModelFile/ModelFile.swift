@@ -62,8 +62,15 @@ public struct ModelFile: ~Copyable, Sendable {
 
   /// Reads the stored bytes of a tile; `buffer` has room for them. Makes no page of the file resident.
   public func read(_ tile: Tile, into buffer: UnsafeMutableRawPointer) throws(ModelFileError) {
-    let bytes = UnsafeMutableRawBufferPointer(start: buffer, count: tile.storedByteCount)
-    do { try file.read(into: bytes, at: tile.fileOffset) } catch { throw file.cause(of: .system(error)) }
+    try read(tile, from: 0, byteCount: tile.storedByteCount, into: buffer)
+  }
+
+  /// Reads some of the stored bytes of a tile.
+  public func read(
+    _ tile: Tile, from offset: Int, byteCount: Int, into buffer: UnsafeMutableRawPointer
+  ) throws(ModelFileError) {
+    let bytes = UnsafeMutableRawBufferPointer(start: buffer, count: byteCount)
+    do { try file.read(into: bytes, at: tile.fileOffset + offset) } catch { throw file.cause(of: .system(error)) }
   }
 
   /// Checks a tile's stored bytes against its checksum.

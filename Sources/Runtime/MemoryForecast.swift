@@ -35,13 +35,22 @@ public struct MemoryForecast: ~Copyable {
     fullAddedNanoseconds = full.addedNanoseconds
     fullNanoseconds =
       CostModel(rates: rates, threadCount: threadCount).nanoseconds(file.graph) + full.addedNanoseconds
-    fullBudgetByteCount = takenByteCount + max(opening, full.peakByteCount)
+    // The least of the plans that keep all weights and are as fast, give or take what nobody notices.
+    var fullPeak = full.peakByteCount
+    for plan in MemoryPlan.keepingAll(file, threadCount: threadCount)
+    where plan.addedNanoseconds - full.addedNanoseconds <= MemoryForecast.fullSpeedTolerance * fullNanoseconds {
+      fullPeak = min(fullPeak, plan.peakByteCount)
+    }
+    fullBudgetByteCount = takenByteCount + max(opening, fullPeak)
     leastBudgetByteCount = takenByteCount + max(opening, min(least.peakByteCount, full.peakByteCount))
     self.threadCount = threadCount
     self.rates = rates
     self.takenByteCount = takenByteCount
     self.file = file
   }
+
+  /// A share of the time at full speed.
+  private static let fullSpeedTolerance = 0.005
 
   public var graph: Graph { file.graph }
 

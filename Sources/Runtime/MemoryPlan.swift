@@ -98,6 +98,16 @@ public struct MemoryPlan: Sendable {
     return best!  // there is always a plan
   }
 
+  /// The plans that keep all weights, one for each way to hold activations.
+  static func keepingAll(_ file: borrowing ModelFile, threadCount: Int) -> [MemoryPlan] {
+    var plans: [MemoryPlan] = []
+    for plan in Plan.candidates(file.graph, threadCount: threadCount) {
+      let planner = WeightPlanner(file, usage: plan.weightUsage(file.graph, DeviceRates()), rates: DeviceRates())
+      plans.append(full(plan, planner, metadataByteCount: file.graphByteCount))
+    }
+    return plans
+  }
+
   /// What a whole model takes at full speed with so many threads.
   public static func full(_ file: borrowing ModelFile, threadCount: Int) -> MemoryPlan {
     let plan = Plan.candidates(file.graph, threadCount: threadCount)[0]
@@ -159,20 +169,17 @@ public struct MemoryPlan: Sendable {
 }
 
 extension Plan {
-  /// Panels that the widest kernels multiply with what they read of the activations.
-  private static let panelsAtOnce = 4
-
   /// How the layers use their weights.
   func weightUsage(_ graph: Graph, _ rates: DeviceRates) -> WeightStore.Usage {
     let cost = CostModel(rates: rates, threadCount: threadCount)
     var nanoseconds = graph.blobs.map { _ in 0.0 }
     var isClaimable = graph.blobs.map { _ in false }
-    var preferred = graph.blobs.map { _ in 0 }
+    var panels = graph.blobs.map { _ in 0 }
     for step in graph.operators {
       if let blob = step.operation.weights { nanoseconds[blob] += cost.nanoseconds(step, graph) }
       guard case .convolution(let convolution) = step.operation else { continue }
       isClaimable[convolution.weights] = true
-      preferred[convolution.weights] = Plan.panelsAtOnce * convolution.panelByteCount
+      panels[convolution.weights] = convolution.panelByteCount
     }
     var chains = graph.blobs.map { _ in -1 }
     for (number, chain) in self.chains.enumerated() {
@@ -181,7 +188,7 @@ extension Plan {
       }
     }
     return WeightStore.Usage(
-      threadCount: threadCount, isClaimable: isClaimable, preferredByteCounts: preferred, nanoseconds: nanoseconds,
+      threadCount: threadCount, isClaimable: isClaimable, panelByteCounts: panels, nanoseconds: nanoseconds,
       chains: chains)
   }
 }

@@ -14,12 +14,14 @@ extension Command {
     options: [
       Option("output", "FILE", "where to write (also -o; default: the model's name with .thimble)"),
       Option("batch", "N", "what a dynamic batch becomes (default 1)"),
+      Option("compression", "auto|always|none", "which weights to compress (default auto: where it saves an eighth)"),
     ] + Engine.budgetOptions + [Option("json", nil, "say the result as JSON")],
     run: runImport)
 
   private static func runImport(_ arguments: Arguments) throws(CommandError) {
     let path = try arguments.onlyPositional("model")
     let output = arguments.text("output") ?? ModelOpening.baseName(path) + ".thimble"
+    let compression = try compression(arguments)
     let start = Clock.nowNanoseconds
     let source = try ModelOpening.map(path)
     guard ModelOpening.isTFLite(source) else {
@@ -34,7 +36,9 @@ extension Command {
     let showsProgress = Console.errorIsTerminal && !arguments.has("json")
     let summary: ModelFileWriter.Summary
     do throws(ModelFileError) {
-      summary = try ModelFileWriter.write(model.graph, payloads: model.payloads, to: output) { done, total in
+      summary = try ModelFileWriter.write(
+        model.graph, payloads: model.payloads, to: output, compression: compression
+      ) { done, total in
         if showsProgress { Console.write("\rcompressing: \(done) of \(total)", to: 2) }
       }
     } catch {
@@ -64,5 +68,14 @@ extension Command {
     }
     _ = consume imported
     _ = program
+  }
+
+  private static func compression(_ arguments: Arguments) throws(CommandError) -> ModelFileWriter.Compression {
+    switch arguments.text("compression") {
+    case nil, "auto": return .whereItSaves
+    case "always": return .always
+    case "none": return .none
+    case let other?: throw .usage("--compression takes auto, always or none, not \(other)")
+    }
   }
 }

@@ -50,7 +50,7 @@ import Testing
   private func usage(_ graph: Graph) -> WeightStore.Usage {
     WeightStore.Usage(
       threadCount: 1, isClaimable: graph.blobs.map { _ in false },
-      preferredByteCounts: graph.blobs.map { $0.byteCount / 2 }, nanoseconds: graph.blobs.map { _ in 1000 },
+      panelByteCounts: graph.blobs.map { _ in 64 }, nanoseconds: graph.blobs.map { _ in 1000 },
       chains: graph.blobs.map { _ in -1 })
   }
 
