@@ -7,8 +7,8 @@ struct WeightArrangement {
   private let layout: WeightLayout
   private let placement: WeightPlacement
   private let usage: WeightStore.Usage
-  /// Most bytes that tiles which come together may take: so few that every thread has its own and the next ones come meanwhile.
-  private let entryByteCountMax: Int
+  /// Most bytes that may come together: so few that the next ones come meanwhile.
+  private var entryByteCountMax = 0
 
   private var layer = 0
   private var pieces: [LayerWeights.Piece] = []
@@ -25,13 +25,14 @@ struct WeightArrangement {
     self.layout = layout
     self.placement = placement
     self.usage = usage
-    entryByteCountMax = placement.ringByteCount / (usage.threadCount + 2)
   }
 
   mutating func begin(layer: Int) {
     self.layer = layer
     (pieces, offset, firstEntry) = ([], 0, entries.count)
-    let next = usage.chains[layout.layers[layer].blob]
+    let blob = layout.layers[layer].blob
+    entryByteCountMax = placement.ringByteCount / usage.piecesAtOnce(blob) - WeightLayout.alignment
+    let next = usage.chains[blob]
     // The weights of a chain stay together: they must not lie around the ring's end.
     if next >= 0 && next != chain { ringHead = 0 }
     chain = next
@@ -52,7 +53,7 @@ struct WeightArrangement {
   mutating func addStreamed(_ item: WeightLayout.LayerTile) {
     // A raw tile that is too large for its share of the ring comes in several parts of whole panels.
     let unit = usage.unitByteCount(item)
-    let partByteCount = max(unit, entryByteCountMax / unit * unit)
+    let partByteCount = max(1, entryByteCountMax / unit) * unit
     var start = 0
     while start < item.tile.decodedByteCount {
       let count = min(partByteCount, item.tile.decodedByteCount - start)

@@ -94,13 +94,12 @@ public struct WeightPlanner: Sendable {
 
   private var rings: [Int] {
     if layout.tiles.isEmpty { return [] }
-    let least = ringByteCountMin
-    let good = (usage.threadCount + 2) * entryByteCountGood
-    return [least, 2 * least, max(3 * least, good / 2), max(3 * least, good), max(4 * least, 2 * good)]
+    let (least, good) = (ringByteCountMin, ringByteCountGood)
+    return [least, max(least, good / 4), max(least, good / 2), max(least, good), max(2 * least, 2 * good)]
   }
 
-  /// The most bytes that kernels like to have at once, in whole tiles where they are compressed.
-  private var entryByteCountGood: Int {
+  /// A ring in which every layer has at once what its kernels and threads like.
+  private var ringByteCountGood: Int {
     var most = 0
     for layer in layout.layers {
       var byteCount = 0
@@ -109,14 +108,9 @@ public struct WeightPlanner: Sendable {
         byteCount +=
           item.isRaw && preferred > 0 ? min(preferred, item.tile.decodedByteCount) : item.tile.decodedByteCount
       }
-      most = max(most, WeightLayout.ringByteCount(byteCount))
+      most = max(most, usage.piecesAtOnce(layer.blob) * WeightLayout.ringByteCount(byteCount))
     }
     return most
-  }
-
-  /// The most bytes that must come together.
-  private var unitByteCountMax: Int {
-    layout.tiles.reduce(1) { max($0, WeightLayout.ringByteCount(usage.unitByteCount($1))) }
   }
 
   private var readerCounts: [Int] { layout.hasFrames && usage.threadCount > 1 ? [1, usage.threadCount] : [1] }
@@ -177,15 +171,25 @@ public struct WeightPlanner: Sendable {
       Double(costs.decodedByteCount) * rates.decodeNanosecondsPerByte / readers
       + Double(costs.copiedByteCount) * rates.readNanosecondsPerByte / threads
       + Double(costs.streamedTileCount) * rates.entryNanoseconds / threads
-    // In a small ring threads take turns, and kernels get less at once than they like: some layers run so much longer.
-    let atOnce = max(1, min(threads, (Double(placement.ringByteCount) / Double(unitByteCountMax)).rounded(.down)))
-    let isNarrow = placement.ringByteCount < (usage.threadCount + 2) * entryByteCountGood
-    let stretch = threads / atOnce - 1 + (isNarrow ? WeightPlanner.narrowStretch : 0)
-    if stretch > 0 {
-      let share = Double(costs.streamedByteCount) / Double(max(1, weightByteCount))
-      nanoseconds += stretch * share * layout.layers.reduce(0.0) { $0 + usage.nanoseconds[$1.blob] }
-    }
+    // What comes through a small ring takes longer to compute with.
+    let share = Double(costs.streamedByteCount) / Double(max(1, weightByteCount))
+    for layer in layout.layers { nanoseconds += share * stretch(layer, placement) * usage.nanoseconds[layer.blob] }
     return nanoseconds
+  }
+
+  /// The share of its time at full speed by which a layer takes longer whose weights come through the ring.
+  private func stretch(_ layer: WeightLayout.Layer, _ placement: WeightPlacement) -> Double {
+    let tiles = layout.tiles[layer.tiles]
+    guard let first = tiles.first, usage.chains[layer.blob] < 0 else { return 0 }
+    let unit = WeightLayout.ringByteCount(usage.unitByteCount(first))
+    let pieces = usage.piecesAtOnce(layer.blob)
+    let byteCount = tiles.reduce(0) { $0 + $1.tile.decodedByteCount }
+    // Threads that take turns need a piece each.
+    let threads = usage.isClaimable[layer.blob] ? usage.threadCount : 1
+    let atOnce = max(1, min(threads, placement.ringByteCount / unit))
+    let isNarrow =
+      placement.ringByteCount / pieces < min(byteCount, max(unit, usage.preferredByteCount(layer.blob)))
+    return Double(threads) / Double(atOnce) - 1 + (isNarrow ? WeightPlanner.narrowStretch : 0)
   }
 
   /// What a kernel takes longer that multiplies one panel at a time instead of four.

@@ -8,7 +8,8 @@ public final class WeightStore: @unchecked Sendable {
   /// How layers run, as far as it matters to their weights.
   public struct Usage: Sendable {
     public var threadCount: Int
-    /// For each blob, whether threads may take turns at its pieces: each piece gives outputs of its own.
+    /// For each blob, whether threads take turns at its pieces instead of sharing each one's work: where there is little work in
+    /// a piece. Each piece gives outputs of its own.
     public var isClaimable: [Bool]
     /// For each blob the bytes of a panel, which kernels need whole; 0 where the blob is not a matrix.
     public var panelByteCounts: [Int]
@@ -20,6 +21,9 @@ public final class WeightStore: @unchecked Sendable {
 
     /// Panels that the widest kernels multiply at once with what they read of the activations.
     static let panelsAtOnce = 4
+
+    /// Pieces of a blob that are in the ring at once if possible: one for each thread and two to come, or one and the next.
+    func piecesAtOnce(_ blob: Int) -> Int { isClaimable[blob] && chains[blob] < 0 ? threadCount + 2 : 2 }
 
     /// Bytes that kernels like to have at once.
     func preferredByteCount(_ blob: Int) -> Int { Usage.panelsAtOnce * panelByteCounts[blob] }

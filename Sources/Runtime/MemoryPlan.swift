@@ -178,7 +178,9 @@ extension Plan {
     for step in graph.operators {
       if let blob = step.operation.weights { nanoseconds[blob] += cost.nanoseconds(step, graph) }
       guard case .convolution(let convolution) = step.operation else { continue }
-      isClaimable[convolution.weights] = true
+      let geometry = convolution.geometry
+      isClaimable[convolution.weights] =
+        geometry.batches * geometry.outputHeight * geometry.outputWidth < threadCount * ConvolutionStep.pixelsAPartMin
       panels[convolution.weights] = convolution.panelByteCount
     }
     var chains = graph.blobs.map { _ in -1 }

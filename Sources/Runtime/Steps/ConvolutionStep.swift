@@ -31,6 +31,8 @@ final class ConvolutionStep: RowStep {
   private let zeroRow: TensorPlace
   private let scratch: ScratchPlace
 
+  /// Fewer pixels than this a thread are not shared out: threads take output channels instead.
+  static let pixelsAPartMin = 48
   /// Assembled pixels a kernel call, and pixels whose bias is computed at once.
   private static let edgePixels = 8
   private static let biasedPixels = 256
@@ -74,7 +76,8 @@ final class ConvolutionStep: RowStep {
     let pixels = rows.lowerBound * geometry.outputWidth..<rows.upperBound * geometry.outputWidth
     let panels = (geometry.outputChannels + 15) / 16
     // Pixels are shared out where there are enough of them, else output channels.
-    let sharesPixels = pixels.count >= parts * 48 && (isPointwise || rows.count >= parts) || panels < parts
+    let sharesPixels =
+      pixels.count >= parts * Self.pixelsAPartMin && (isPointwise || rows.count >= parts) || panels < parts
     let panelRange = sharesPixels ? 0..<panels : share(panels, part: part, of: parts)
     if weights.isClaimed {
       while let index = weights.claim() {
