@@ -25,6 +25,7 @@ struct WeightArrangement {
     self.layout = layout
     self.placement = placement
     self.usage = usage
+    entries.reserveCapacity(layout.tiles.count)
   }
 
   mutating func begin(layer: Int) {
@@ -50,37 +51,42 @@ struct WeightArrangement {
     offset += byteCount
   }
 
-  mutating func addStreamed(_ item: WeightLayout.LayerTile) {
+  /// `index` is the tile's in the layout.
+  mutating func addStreamed(_ item: WeightLayout.LayerTile, _ index: Int) {
     // A raw tile that is too large for its share of the ring comes in several parts of whole panels.
-    let unit = usage.unitByteCount(item)
-    let partByteCount = max(1, entryByteCountMax / unit) * unit
+    let partByteCount = usage.partByteCount(item, ringByteCount: placement.ringByteCount)
     var start = 0
     while start < item.tile.decodedByteCount {
       let count = min(partByteCount, item.tile.decodedByteCount - start)
-      add(.init(tile: item.tile, offset: start, byteCount: count), of: item.blob)
+      add(index, start, count)
       start += count
     }
   }
 
-  private mutating func add(_ part: WeightStream.Entry.Part, of blob: Int) {
-    if joinsLast(part, of: blob) { return }
-    let size = WeightLayout.ringByteCount(part.byteCount)
+  private mutating func add(_ tile: Int, _ start: Int, _ byteCount: Int) {
+    if joinsLast(tile, start, byteCount) { return }
+    let size = WeightLayout.ringByteCount(byteCount)
     if ringHead + size > placement.ringByteCount { ringHead = 0 }
     let range = ringHead..<ringHead + size
     ringHead += size
     let waitsFor = ringParts.last { $0.range.overlaps(range) }?.entry ?? -1
     ringParts.removeAll { $0.entry <= waitsFor }
     ringParts.append((entries.count, range))
-    pieces.append(.init(offset: offset, byteCount: part.byteCount, entry: entries.count, base: nil))
-    entries.append(.init(parts: [part], blob: blob, ringOffset: range.lowerBound, waitsFor: waitsFor, userCount: 0))
-    offset += part.byteCount
+    pieces.append(.init(offset: offset, byteCount: byteCount, entry: entries.count, base: nil))
+    entries.append(
+      .init(
+        firstTile: tile, offset: start, byteCount: byteCount, ringOffset: range.lowerBound, waitsFor: waitsFor,
+        userCount: 0))
+    offset += byteCount
   }
 
-  /// Puts a part behind the one before it in the ring, where kernels like them together and there is room.
-  private mutating func joinsLast(_ added: WeightStream.Entry.Part, of blob: Int) -> Bool {
-    let byteCount = added.byteCount
+  /// Puts a whole tile behind the ones before it in the ring, where kernels like them together and there is room.
+  private mutating func joinsLast(_ tile: Int, _ start: Int, _ byteCount: Int) -> Bool {
+    let item = layout.tiles[tile]
     guard entries.count > firstEntry, let piece = pieces.last, piece.entry == entries.count - 1, chain < 0,
-      piece.byteCount < usage.preferredByteCount(blob), piece.byteCount + byteCount <= entryByteCountMax,
+      byteCount == item.tile.decodedByteCount, entries[piece.entry].firstTile + entries[piece.entry].tileCount == tile,
+      entries[piece.entry].offset == 0, piece.byteCount < usage.preferredByteCount(item.blob),
+      piece.byteCount + byteCount <= entryByteCountMax,
       let part = ringParts.last
     else { return false }
     let end = part.range.lowerBound + WeightLayout.ringByteCount(piece.byteCount + byteCount)
@@ -91,7 +97,7 @@ struct WeightArrangement {
     ringHead = end
     pieces[pieces.count - 1] = .init(
       offset: piece.offset, byteCount: piece.byteCount + byteCount, entry: piece.entry, base: nil)
-    entries[piece.entry].parts.append(added)
+    entries[piece.entry].tileCount += 1
     entries[piece.entry].waitsFor = max(entries[piece.entry].waitsFor, waitsFor)
     offset += byteCount
     return true

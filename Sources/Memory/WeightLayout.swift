@@ -85,6 +85,7 @@ struct WeightLayout: Sendable {
     frameByteCount = frames
     var layers: [Layer] = []
     var tiles: [LayerTile] = []
+    tiles.reserveCapacity(graph.blobs.reduce(0) { $0 + $1.tiles.count })
     for blob in order {
       let first = tiles.count
       var blobOffset = 0

@@ -6,23 +6,39 @@ public struct WeightPlanner: Sendable {
   let layout: WeightLayout
   public let usage: WeightStore.Usage
   public let rates: DeviceRates
+  /// Bytes of records of tiles, and of the entries of the longest stream there can be.
+  private var bookkeepingByteCount = 0
+  /// A tile's place and sums, with what an array has to spare; an entry with its piece and its two words.
+  private static let tileByteCount = 128
+  private static let entryByteCount = 192
 
   public init(_ file: borrowing ModelFile, usage: WeightStore.Usage, rates: DeviceRates) {
     layout = WeightLayout(file)
     self.usage = usage
     self.rates = rates
+    let ring = ringByteCountMin
+    let entryCount = layout.tiles.reduce(0) { sum, item in
+      let part = max(1, usage.partByteCount(item, ringByteCount: ring))
+      return sum + (item.tile.decodedByteCount + part - 1) / part
+    }
+    bookkeepingByteCount = Mapping.roundedToPages(
+      layout.tiles.count * WeightPlanner.tileByteCount + entryCount * WeightPlanner.entryByteCount)
   }
 
-  public var fixedByteCount: Int { layout.costs(of: layout.keepingAll).fixedByteCount }
+  public var fixedByteCount: Int { costs(of: layout.keepingAll).fixedByteCount }
   /// Bytes of weights once decoded.
   public var weightByteCount: Int { layout.decodedSums[layout.tiles.count] }
   public var keepingAll: WeightPlacement { layout.keepingAll }
 
-  public func costs(of placement: WeightPlacement) -> WeightCosts { layout.costs(of: placement) }
+  public func costs(of placement: WeightPlacement) -> WeightCosts {
+    var costs = layout.costs(of: placement)
+    costs.fixedByteCount += bookkeepingByteCount
+    return costs
+  }
 
   /// What a run needs of the workspace besides activations.
   public func needs(of placement: WeightPlacement, activationByteCount: Int) -> Workspace.Needs {
-    let costs = layout.costs(of: placement)
+    let costs = costs(of: placement)
     return Workspace.Needs(
       activationByteCount: activationByteCount, ringByteCount: costs.ringByteCount,
       readerCount: costs.decodedByteCount > 0 ? placement.readerCount : 0, frameByteCount: layout.frameByteCount)
@@ -40,7 +56,7 @@ public struct WeightPlanner: Sendable {
 
   /// What loading needs: a decoder for each thread where there are compressed tiles, room for a tile where they are not kept.
   public func loadingNeeds(of placement: WeightPlacement, loaderCount: Int) -> Workspace.Needs {
-    let costs = layout.costs(of: placement)
+    let costs = costs(of: placement)
     return Workspace.Needs(
       activationByteCount: 0,
       ringByteCount: costs.copiedByteCount > 0 ? loaderCount * WeightLayout.ringByteCount(layout.largestByteCount) : 0,
@@ -163,7 +179,7 @@ public struct WeightPlanner: Sendable {
 
   /// Time that streamed weights add to an inference; threads share it.
   public func streamingNanoseconds(_ placement: WeightPlacement) -> Double {
-    let costs = layout.costs(of: placement)
+    let costs = costs(of: placement)
     guard costs.streamedTileCount > 0 else { return 0 }
     let threads = Double(usage.threadCount)
     let readers = Double(min(usage.threadCount, placement.readerCount))

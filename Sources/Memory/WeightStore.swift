@@ -25,6 +25,13 @@ public final class WeightStore: @unchecked Sendable {
     /// Pieces of a blob that are in the ring at once if possible: one for each thread and two to come, or one and the next.
     func piecesAtOnce(_ blob: Int) -> Int { isClaimable[blob] && chains[blob] < 0 ? threadCount + 2 : 2 }
 
+    /// Bytes of a tile that come through a ring at once: whole panels of a raw tile that is too large for its share.
+    func partByteCount(_ item: WeightLayout.LayerTile, ringByteCount: Int) -> Int {
+      let unit = unitByteCount(item)
+      let share = ringByteCount / piecesAtOnce(item.blob) - WeightLayout.alignment
+      return min(item.tile.decodedByteCount, max(1, share / unit) * unit)
+    }
+
     /// Bytes that kernels like to have at once.
     func preferredByteCount(_ blob: Int) -> Int { Usage.panelsAtOnce * panelByteCounts[blob] }
 
@@ -46,8 +53,9 @@ public final class WeightStore: @unchecked Sendable {
     }
   }
 
-  private let layout: WeightLayout
-  private let usage: Usage
+  private let planner: WeightPlanner
+  private var layout: WeightLayout { planner.layout }
+  private var usage: Usage { planner.usage }
   /// Address space for all that can be resident; pages are there for what is.
   private let memory: Mapping
   private var fixed: MemoryBudget.Reservation
@@ -66,10 +74,11 @@ public final class WeightStore: @unchecked Sendable {
 
   /// Reserves memory; `load` fills it.
   public init(
-    _ file: consuming ModelFile, usage: Usage, placement: WeightPlacement, budget: MemoryBudget
+    _ file: consuming ModelFile, planner: WeightPlanner, placement: WeightPlacement, budget: MemoryBudget
   ) throws(MemoryError) {
-    layout = WeightLayout(file)
-    costs = layout.costs(of: placement)
+    let layout = planner.layout
+    self.planner = planner
+    costs = planner.costs(of: placement)
     fixed = try budget.reserve(costs.fixedByteCount, for: .weights)
     resident = try budget.reserve(costs.residentByteCount, for: .weights)
     inPlace = try budget.reserve(costs.inPlaceByteCount, for: .weights, kind: .mapped)
@@ -77,9 +86,8 @@ public final class WeightStore: @unchecked Sendable {
     do { memory = try Mapping(zeroed: byteCount) } catch { throw .refusedByKernel(needed: byteCount) }
     layers = file.graph.blobs.map { _ in nil }
     file.dropGraph()
-    stream = WeightStream(file)
+    stream = WeightStream(file, layout)
     for layer in layout.layers { layers[layer.blob] = LayerWeights(stream: stream) }
-    self.usage = usage
     self.placement = placement
     arrange()
   }
@@ -154,7 +162,7 @@ public final class WeightStore: @unchecked Sendable {
   /// what the placement needs, and for `WeightPlanner.changingNeeds`.
   public func setPlacement(_ new: WeightPlacement, workspace: Workspace) throws(LoadingError) {
     let old = placement
-    let newCosts = layout.costs(of: new)
+    let newCosts = planner.costs(of: new)
     // What goes is gone before anything else comes in its place.
     if old.isInPlace && !new.isInPlace { stream.file.releasePages() }
     if new.residentTileCount < old.residentTileCount {
@@ -199,9 +207,10 @@ public final class WeightStore: @unchecked Sendable {
     for (number, layer) in layout.layers.enumerated() {
       let weights = layers[layer.blob]!
       arrangement.begin(layer: number)
-      for item in layout.tiles[layer.tiles] {
+      for index in layer.tiles {
+        let item = layout.tiles[index]
         if layout.isStreamed(item, placement) {
-          arrangement.addStreamed(item)
+          arrangement.addStreamed(item, index)
         } else if item.rank < placement.residentTileCount {
           arrangement.addKept(item, at: UnsafeRawPointer(memory.base + item.residentOffset))
         } else {

@@ -10,16 +10,11 @@ import System
 /// its place in the ring is free.
 final class WeightStream: @unchecked Sendable {
   struct Entry {
-    /// Some bytes of a tile; all where it is compressed.
-    struct Part {
-      let tile: Tile
-      let offset: Int
-      let byteCount: Int
-    }
-
-    /// Their bytes follow each other in the ring.
-    var parts: [Part]
-    let blob: Int
+    /// Whole tiles of a layer whose bytes follow each other in the ring, or `byteCount` bytes from `offset` on of a raw one.
+    let firstTile: Int
+    var tileCount = 1
+    let offset: Int
+    let byteCount: Int
     let ringOffset: Int
     /// −1 where it may be opened at once.
     var waitsFor: Int
@@ -37,6 +32,7 @@ final class WeightStream: @unchecked Sendable {
   private static let spinCount = 4000
 
   let file: ModelFile
+  private let tiles: [WeightLayout.LayerTile]
   private var entries: [Entry] = []
   private var states = AtomicWords(count: 0)
   private var finished = AtomicWords(count: 0)
@@ -54,7 +50,10 @@ final class WeightStream: @unchecked Sendable {
   private var ringBase: UnsafeMutableRawPointer?
   private var workspace: Workspace?
 
-  init(_ file: consuming ModelFile) { self.file = file }
+  init(_ file: consuming ModelFile, _ layout: WeightLayout) {
+    tiles = layout.tiles
+    self.file = file
+  }
 
   /// Takes over the entries; between runs.
   func setEntries(_ entries: [Entry]) {
@@ -150,14 +149,17 @@ final class WeightStream: @unchecked Sendable {
     else { return false }
     do throws(ModelFileError) {
       var place = ringBase! + entry.ringOffset
-      for piece in entry.parts {
-        if piece.tile.encoding == .raw {
-          try file.read(piece.tile, from: piece.offset, byteCount: piece.byteCount, into: place)
-        } else {
+      for index in entry.firstTile..<entry.firstTile + entry.tileCount {
+        let item = tiles[index]
+        if !item.isRaw {
           let reader = workspace!.reader(of: part)
-          try reader.read(piece.tile, of: entry.blob, in: file, verifies: false, into: place)
+          try reader.read(item.tile, of: item.blob, in: file, verifies: false, into: place)
+        } else if entry.tileCount == 1 {
+          try file.read(item.tile, from: entry.offset, byteCount: entry.byteCount, into: place)
+        } else {
+          try file.read(item.tile, into: place)
         }
-        place += piece.byteCount
+        place += item.tile.decodedByteCount
       }
     } catch {
       failureLock.withLock { if failure == nil { failure = error } }

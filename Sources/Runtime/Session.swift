@@ -64,7 +64,7 @@ public final class Session: @unchecked Sendable {
     plan.fillZeroRows(tables.base)
     let weights: WeightStore
     do throws(MemoryError) {
-      weights = try WeightStore(file, usage: memoryPlan.usage, placement: memoryPlan.placement, budget: budget)
+      weights = try WeightStore(file, planner: memoryPlan.planner, placement: memoryPlan.placement, budget: budget)
     } catch {
       throw .memory(error)
     }

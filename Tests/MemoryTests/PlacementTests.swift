@@ -84,7 +84,7 @@ import Testing
             planner.placement(availableByteCount: least + (most - least) * share / 100, byteCount: taken))
           if share == 100 { #expect(placement == planner.keepingAll) }
           let workspace = try Workspace(budget: budget)
-          let store = try WeightStore(file, usage: planner.usage, placement: placement, budget: budget)
+          let store = try WeightStore(file, planner: planner, placement: placement, budget: budget)
           var claim = try workspace.claim(planner.loadingNeeds(of: placement, loaderCount: 1))
           store.load(part: 0, workspace: workspace)
           try store.finishLoading()
@@ -114,7 +114,7 @@ import Testing
         let planner = WeightPlanner(file, usage: usage(file.graph), rates: DeviceRates())
         let workspace = try Workspace(budget: budget)
         let claim = try workspace.claim(planner.loadingNeeds(of: planner.keepingAll, loaderCount: 1))
-        let store = try WeightStore(file, usage: planner.usage, placement: planner.keepingAll, budget: budget)
+        let store = try WeightStore(file, planner: planner, placement: planner.keepingAll, budget: budget)
         store.load(part: 0, workspace: workspace)
         _ = claim
         do {
