@@ -163,11 +163,13 @@ final class PressureSources {
         let usage = PressureSources.number(group.directory + usageFile), limit >= 0, usage >= 0
       else { continue }
       var share = PressureReadings.Share(limitByteCount: limit, usedByteCount: usage)
-      // Pages of files that nobody has used of late are charged too, and cost nothing to give back.
+      // Pages of files are charged too, and can always be given back: a group that reads is always full.
       if limit - min(usage, limit) < 2 * PressureReadings.groupFloor(limit) {
-        let name = group.isUnified ? "inactive_file" : "total_inactive_file"
-        share.usedByteCount -= min(
-          usage, max(0, MemoryInformation.counter(name, in: group.directory + "/memory.stat") ?? 0))
+        for name in ["inactive_file", "active_file"] {
+          let file = group.directory + "/memory.stat"
+          let count = MemoryInformation.counter(group.isUnified ? name : "total_" + name, in: file) ?? 0
+          share.usedByteCount -= min(share.usedByteCount, max(0, count))
+        }
       }
       if let found = tightest, found.leftByteCount <= share.leftByteCount { continue }
       tightest = share
