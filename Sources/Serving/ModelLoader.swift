@@ -79,7 +79,7 @@ struct ModelLoader: Sendable {
     let file: File
     do { file = try File(reading: directory.file(of: name, version: version)) } catch { throw .repository(error) }
     _ = try ModelLoader.regularStatus(of: file)
-    let describingByteCount = LoadedModel.describingByteCount(configuration.labels, [])
+    let describingByteCount = Mapping.roundedToPages(LoadedModel.describingByteCount(configuration.labels, []))
     return try residents.plan(
       file, name: name, version: version, describingByteCount: loaded.contains(version) ? 0 : describingByteCount,
       budgetByteCount: request.memoryBudgetByteCount)

@@ -96,7 +96,7 @@ final class ModelResidents: @unchecked Sendable {
         HeldMemory(try budget.reserve(byteCount, for: .metadata))
       }
     } catch {
-      throw explained(error, file, sparing: nil, holding: holding + byteCount)
+      throw explained(error, file, sparing: nil, holding: holding + Mapping.roundedToPages(byteCount))
     }
   }
 
