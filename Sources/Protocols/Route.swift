@@ -29,8 +29,6 @@ public enum Route: Equatable, Sendable {
   case metrics
   /// What each model holds of the memory budget.
   case residents
-  /// What a model would take and how fast it would be under a budget.
-  case plan
   case notFound
   /// The path is known; `allow` is the value of the Allow header.
   case methodNotAllowed(allow: String)
@@ -50,16 +48,7 @@ public enum Route: Equatable, Sendable {
     case "health": return (health(rest), false)
     case "models": return models(rest)
     case "repository": return (repository(rest), true)
-    case "thimble": return thimble(rest)
-    default: return (.notFound, false)
-    }
-  }
-
-  private static func thimble(_ path: ArraySlice<String>) -> (route: Route, needsPost: Bool) {
-    guard path.count == 1 else { return (.notFound, false) }
-    switch path.first {
-    case "models": return (.residents, false)
-    case "plan": return (.plan, true)
+    case "thimble": return (rest.elementsEqual(["models"]) ? .residents : .notFound, false)
     default: return (.notFound, false)
     }
   }
