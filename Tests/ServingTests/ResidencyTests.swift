@@ -365,6 +365,9 @@ extension TestRepository {
     #expect(try client.get("/v2/health/live")?.status == 200)
     do {
       let rest = try server.budget.reserve(server.budget.availableByteCount, for: .program)
+      // There is always memory for one more client.
+      let last = try TestClient(files.socket)
+      #expect(try last.get("/v2/health/live")?.status == 200)
       let refused = try TestClient(files.socket)
       #expect(try refused.reply()?.status == 503)
       #expect(try client.get("/v2/health/live")?.status == 200)
