@@ -19,6 +19,8 @@ struct WeightArrangement {
 
   /// Where the next tile goes, and which part of the ring each entry takes.
   private var ringHead = 0
+  /// What the newest entry waits for; a later one waits for no less, since it may be opened before it.
+  private var waitsForMost = -1
   private var ringParts: [(entry: Int, range: Range<Int>)] = []
 
   init(_ layout: WeightLayout, _ placement: WeightPlacement, _ usage: WeightStore.Usage) {
@@ -69,7 +71,8 @@ struct WeightArrangement {
     if ringHead + size > placement.ringByteCount { ringHead = 0 }
     let range = ringHead..<ringHead + size
     ringHead += size
-    let waitsFor = ringParts.last { $0.range.overlaps(range) }?.entry ?? -1
+    waitsForMost = max(waitsForMost, ringParts.last { $0.range.overlaps(range) }?.entry ?? -1)
+    let waitsFor = waitsForMost
     ringParts.removeAll { $0.entry <= waitsFor }
     ringParts.append((entries.count, range))
     pieces.append(.init(offset: offset, byteCount: byteCount, entry: entries.count, base: nil))
@@ -98,7 +101,8 @@ struct WeightArrangement {
     pieces[pieces.count - 1] = .init(
       offset: piece.offset, byteCount: piece.byteCount + byteCount, entry: piece.entry, base: nil)
     entries[piece.entry].tileCount += 1
-    entries[piece.entry].waitsFor = max(entries[piece.entry].waitsFor, waitsFor)
+    waitsForMost = max(waitsForMost, waitsFor)
+    entries[piece.entry].waitsFor = waitsForMost
     offset += byteCount
     return true
   }

@@ -17,12 +17,12 @@ public final class AtomicWords: @unchecked Sendable {
     words.deallocate()
   }
 
-  public func load(_ index: Int) -> UInt32 { words[index].load(ordering: .acquiring) }
+  public func load(_ index: Int) -> UInt32 { words[index].load(ordering: .sequentiallyConsistent) }
   public func store(_ value: UInt32, at index: Int) { words[index].store(value, ordering: .releasing) }
 
   /// Adds with wrap-around; returns the new value.
   public func add(_ value: UInt32, at index: Int) -> UInt32 {
-    words[index].wrappingAdd(value, ordering: .acquiringAndReleasing).newValue
+    words[index].wrappingAdd(value, ordering: .sequentiallyConsistent).newValue
   }
 
   public func compareExchange(at index: Int, expected: UInt32, desired: UInt32) -> Bool {
