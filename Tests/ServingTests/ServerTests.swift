@@ -158,12 +158,13 @@ import Testing
     let before = server.budget.reservedByteCount
     for count in stride(from: 0, to: request.count, by: 7) {
       let client = try TestClient(server.repository.socket)
-      try client.send(Array(request[..<count]))
+      // On a busy machine one may be refused: that closes the connection while it sends.
+      try? client.send(Array(request[..<count]))
       // A busy machine must not see more of them at once than the server takes.
       #expect(server.wait { server.server.connectionCount < 16 })
     }
     for _ in 0..<50 {
-      try TestClient(server.repository.socket).send(request)
+      try? TestClient(server.repository.socket).send(request)
       #expect(server.wait { server.server.connectionCount < 16 })
     }
     // Who is answered was accepted after all of them.
