@@ -32,10 +32,15 @@ typedef struct {
   int32_t zero_point;
   uint8_t clamp_min;
   uint8_t clamp_max;
-  // Every |acc| < 2³⁰ and every shift is in 1…22: 64-bit vector forms cannot overflow.
+  // Every |acc| < 2³⁰ and every shift is in 1…thimble_bounded_shift_max(): 64-bit vector forms cannot overflow.
   bool is_bounded;
   bool rounds_once;
 } thimble_requantization;
+
+// The largest shift for which (2 · zero_point + 1) · 2^(31 + shift) < 2⁶². zero_point in 0…255.
+static inline int32_t thimble_bounded_shift_max(int32_t zero_point) {
+  return __builtin_clz(2 * (uint32_t)zero_point + 1) - 1;
+}
 
 // out[i][n] = requantize(bias[n] + pixel_bias[i] + Σ_r Σ_k runs[r][i·pixel_stride + k] · w[n][r][k])
 // for pixels i, channels n of `panels` panels of 16, runs r of 4·groups bytes each.

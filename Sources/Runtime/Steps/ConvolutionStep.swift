@@ -285,13 +285,16 @@ extension WindowGeometry {
 
 extension thimble_requantization {
   init(_ convolution: Convolution, panelByteCount: Int) {
-    // A channel whose multiplier is 0 gives the zero point whatever its shift (`ChannelBlocks`).
-    let channels = convolution.channels
-    let shiftsAreSmall = zip(channels.multiplier, channels.shift).allSatisfy { $0 == 0 || (1...22).contains($1) }
+    let shifts = 1...Int(thimble_bounded_shift_max(Int32(convolution.outputZeroPoint)))
+    let weights = panelByteCount / 16
+    let isBounded = convolution.channels.bias.indices.allSatisfy { channel in
+      convolution.isDead(channel: channel, weightsPerChannel: weights)
+        || shifts.contains(Int(convolution.channels.shift[channel]))
+          && convolution.accumulatorMax(channel: channel, weightsPerChannel: weights) < 1 << 30
+    }
     self.init(
       zero_point: Int32(convolution.outputZeroPoint), clamp_min: convolution.clampMin, clamp_max: convolution.clampMax,
-      is_bounded: convolution.accumulatorMax(weightsPerChannel: panelByteCount / 16) < 1 << 30
-        && shiftsAreSmall,
+      is_bounded: isBounded,
       rounds_once: convolution.roundsOnce)
   }
 }
