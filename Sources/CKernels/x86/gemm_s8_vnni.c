@@ -16,7 +16,7 @@
 enum { PANELS_MAX = 4, PIXELS_MAX = 12 };
 static const size_t tile_pixels[PANELS_MAX + 1] = {0, 12, 12, 8, 6};
 // Weights that stay in the first-level cache: then pixels are the outer loop, else panels.
-enum { RESIDENT_WEIGHT_BYTES = 20000 };
+enum { RESIDENT_WEIGHT_BYTES = 20000, RESIDENT_PANELS = 16 };
 
 // Finishes a tile whose requantization the vector forms do not cover. acc: [pixels][panels][16].
 __attribute__((noinline)) static void finish_scalar(
@@ -34,7 +34,8 @@ __attribute__((noinline)) static void finish_scalar(
   }
 }
 
-THIMBLE_AVX512_INLINE void tile(const size_t MR, const size_t NR, const thimble_gemm_args *args, size_t pixel, size_t panel) {
+THIMBLE_AVX512_INLINE void tile(
+    const size_t MR, const size_t NR, const thimble_gemm_args *args, size_t pixel, size_t panel, const requantizer *requantizers) {
   __m512i acc[PIXELS_MAX][PANELS_MAX];
   const thimble_channels16 *channels = args->channels + panel;
   const size_t groups = args->groups;
@@ -90,18 +91,14 @@ THIMBLE_AVX512_INLINE void tile(const size_t MR, const size_t NR, const thimble_
   if (is_floor(rq)) {
 #pragma clang loop unroll(full)
     for (size_t j = 0; j < NR; j++) {
-      requantizer r = make_requantizer(
-          _mm512_loadu_si512(channels[j].multiplier), _mm512_loadu_si512(channels[j].shift), rq, true);
 #pragma clang loop unroll(full)
-      for (size_t i = 0; i < MR; i++) acc[i][j] = requantize(acc[i][j], r, true);
+      for (size_t i = 0; i < MR; i++) acc[i][j] = requantize(acc[i][j], requantizers[j], true);
     }
   } else {
 #pragma clang loop unroll(full)
     for (size_t j = 0; j < NR; j++) {
-      requantizer r = make_requantizer(
-          _mm512_loadu_si512(channels[j].multiplier), _mm512_loadu_si512(channels[j].shift), rq, false);
 #pragma clang loop unroll(full)
-      for (size_t i = 0; i < MR; i++) acc[i][j] = requantize(acc[i][j], r, false);
+      for (size_t i = 0; i < MR; i++) acc[i][j] = requantize(acc[i][j], requantizers[j], false);
     }
   }
 
@@ -117,7 +114,10 @@ THIMBLE_AVX512_INLINE void tile(const size_t MR, const size_t NR, const thimble_
 }
 
 #define TILE(MR, NR) \
-  THIMBLE_AVX512 static void tile_##MR##x##NR(const thimble_gemm_args *args, size_t pixel, size_t panel) { tile(MR, NR, args, pixel, panel); }
+  THIMBLE_AVX512 static void tile_##MR##x##NR(                                                        \
+      const thimble_gemm_args *args, size_t pixel, size_t panel, const requantizer *requantizers) {   \
+    tile(MR, NR, args, pixel, panel, requantizers);                                                   \
+  }
 #define TILES_6(F, NR) F(1, NR) F(2, NR) F(3, NR) F(4, NR) F(5, NR) F(6, NR)
 #define TILES_8(F, NR) TILES_6(F, NR) F(7, NR) F(8, NR)
 #define TILES_12(F, NR) TILES_8(F, NR) F(9, NR) F(10, NR) F(11, NR) F(12, NR)
@@ -126,7 +126,7 @@ TILES_12(TILE, 2)
 TILES_8(TILE, 3)
 TILES_6(TILE, 4)
 
-typedef void (*tile_function)(const thimble_gemm_args *args, size_t pixel, size_t panel);
+typedef void (*tile_function)(const thimble_gemm_args *args, size_t pixel, size_t panel, const requantizer *requantizers);
 #define ENTRY(MR, NR) [NR][MR] = tile_##MR##x##NR,
 static const tile_function tiles[PANELS_MAX + 1][PIXELS_MAX + 1] = {TILES_12(ENTRY, 1) TILES_12(ENTRY, 2) TILES_8(ENTRY, 3) TILES_6(ENTRY, 4)};
 
@@ -134,29 +134,41 @@ static const tile_function tiles[PANELS_MAX + 1][PIXELS_MAX + 1] = {TILES_12(ENT
 static inline size_t next_panels(size_t left) { return left == 5 || left == 6 || left == 9 ? 3 : left < PANELS_MAX ? left : PANELS_MAX; }
 
 // Pixels [begin, end) of a group of panels, in tiles of nearly equal height.
-static inline void run_pixels(const thimble_gemm_args *args, size_t begin, size_t end, size_t panel, size_t panels) {
+THIMBLE_AVX512_INLINE void run_pixels(
+    const thimble_gemm_args *args, size_t begin, size_t end, size_t panel, size_t panels, const requantizer *requantizers) {
   size_t count = (end - begin + tile_pixels[panels] - 1) / tile_pixels[panels];
   for (; count > 0; count--) {
     size_t pixels = (end - begin + count - 1) / count;
-    tiles[panels][pixels](args, begin, panel);
+    tiles[panels][pixels](args, begin, panel, requantizers);
     begin += pixels;
   }
 }
 
-void thimble_gemm_s8_vnni(const thimble_gemm_args *args) {
-  if (args->panels * args->run_count * args->groups * 64 <= RESIDENT_WEIGHT_BYTES) {
+THIMBLE_AVX512_INLINE void load_requantizers(const thimble_gemm_args *args, size_t panel, size_t panels, requantizer *requantizers) {
+  const thimble_channels16 *channels = args->channels + panel;
+  for (size_t j = 0; j < panels; j++)
+    requantizers[j] = make_requantizer(
+        _mm512_loadu_si512(channels[j].multiplier), _mm512_loadu_si512(channels[j].shift), &args->requantization,
+        is_floor(&args->requantization));
+}
+
+THIMBLE_AVX512 void thimble_gemm_s8_vnni(const thimble_gemm_args *args) {
+  requantizer requantizers[RESIDENT_PANELS];
+  if (args->panels <= RESIDENT_PANELS && args->panels * args->run_count * args->groups * 64 <= RESIDENT_WEIGHT_BYTES) {
+    load_requantizers(args, 0, args->panels, requantizers);
     // 24 pixels are whole tiles of every width.
     for (size_t pixel = 0; pixel < args->pixels; pixel += 24) {
       size_t end = pixel + 24 < args->pixels ? pixel + 24 : args->pixels;
       for (size_t panel = 0, panels; panel < args->panels; panel += panels) {
         panels = next_panels(args->panels - panel);
-        run_pixels(args, pixel, end, panel, panels);
+        run_pixels(args, pixel, end, panel, panels, requantizers + panel);
       }
     }
   } else {
     for (size_t panel = 0, panels; panel < args->panels; panel += panels) {
       panels = next_panels(args->panels - panel);
-      run_pixels(args, 0, args->pixels, panel, panels);
+      load_requantizers(args, panel, panels, requantizers);
+      run_pixels(args, 0, args->pixels, panel, panels, requantizers);
     }
   }
 }
