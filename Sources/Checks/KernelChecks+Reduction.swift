@@ -94,22 +94,23 @@ extension KernelPair {
 
   func argExtremeProblem() -> String? {
     forSeeds(300) { random in
-      let (extent, inner) = (random.integer(in: 1...40), random.integer(in: 1...40))
-      let input = GuardedBytes(count: extent * inner)
+      let (outer, inner) = (random.integer(in: 1...5), random.pick([1, 1, random.integer(in: 1...40)]))
+      let extent = random.pick([random.integer(in: 1...40), random.integer(in: 1...200)])
+      let input = GuardedBytes(count: outer * extent * inner)
       random.fill(input, extremes: (0, 255))
       let (takesMinimum, indexBytes) = (random.bool(), random.pick([4, 8]))
 
       func output(of table: UnsafePointer<thimble_kernels>) -> GuardedBytes {
-        let out = GuardedBytes(count: inner * indexBytes)
+        let out = GuardedBytes(count: outer * inner * indexBytes)
         out.fillCanaries()
         var args = thimble_arg_extreme_args(
-          input: input.base, extent: extent, inner: inner, takes_minimum: takesMinimum, index_byte_count: indexBytes,
-          out: out.base)
+          input: input.base, outer: outer, extent: extent, inner: inner, takes_minimum: takesMinimum,
+          index_byte_count: indexBytes, out: out.base)
         table.pointee.arg_extreme(&args)
         return out
       }
       guard let place = output(of: table).firstDifference(from: output(of: reference)) else { return nil }
-      return "\(extent) by \(inner): index \(place / indexBytes) differs"
+      return "\(outer) by \(extent) by \(inner): index \(place / indexBytes) differs"
     }
   }
 }

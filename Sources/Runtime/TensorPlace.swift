@@ -32,13 +32,17 @@ struct TensorPlace {
   /// the whole tensor find any row of the same run (`runEnd`).
   func read(_ context: borrowing StepContext, around row: Int = 0) -> UnsafePointer<UInt8> {
     let base = constant ?? UnsafeRawPointer(context.arena + offset)
-    return (base - row / ringRowCount * ringByteCount).assumingMemoryBound(to: UInt8.self)
+    return (base - ringOffset(row)).assumingMemoryBound(to: UInt8.self)
   }
 
   /// Precondition: the tensor is not constant.
   func write(_ context: borrowing StepContext, around row: Int = 0) -> UnsafeMutablePointer<UInt8> {
-    (context.arena + offset - row / ringRowCount * ringByteCount).assumingMemoryBound(to: UInt8.self)
+    (context.arena + offset - ringOffset(row)).assumingMemoryBound(to: UInt8.self)
   }
+
+  /// A whole tensor's rows are all in the first round: no division.
+  @inline(__always)
+  private func ringOffset(_ row: Int) -> Int { row < ringRowCount ? 0 : row / ringRowCount * ringByteCount }
 
   /// The end of the rows that lie next to each other around `row`.
   func runEnd(_ row: Int) -> Int { (row / ringRowCount + 1) * ringRowCount }

@@ -176,13 +176,13 @@ typedef struct {
   uint8_t *out;  // the whole output picture
 } thimble_resize_args;
 
-// For each of `inner` positions the first index of the extreme over `extent` bytes `inner` apart.
+// For each of `outer` · `inner` positions the first index of the extreme over `extent` bytes `inner` apart.
 typedef struct {
-  const uint8_t *input;    // [extent][inner]
-  size_t extent, inner;
+  const uint8_t *input;    // [outer][extent][inner]
+  size_t outer, extent, inner;
   bool takes_minimum;
   size_t index_byte_count;  // 4 or 8
-  void *out;               // [inner]
+  void *out;               // [outer][inner]
 } thimble_arg_extreme_args;
 
 typedef struct {

@@ -13,7 +13,7 @@
 #include "x86.h"
 
 // Most pixels of a tile by its panels: accumulators, weights and a broadcast fill the 32 registers.
-enum { PANELS_MAX = 4, PIXELS_MAX = 12 };
+enum { PANELS_MAX = 4, PIXELS_MAX = 12, CHAINS_MAX = 4 };
 static const size_t tile_pixels[PANELS_MAX + 1] = {0, 12, 12, 8, 6};
 // Weights that stay in the first-level cache: then pixels are the outer loop, else panels.
 enum { RESIDENT_WEIGHT_BYTES = 20000, RESIDENT_PANELS = 16 };
@@ -31,6 +31,23 @@ __attribute__((noinline)) static void finish_scalar(
       int32_t value = rq->rounds_once ? thimble_requantize_once(sum, multiplier, shift) : thimble_requantize(sum, multiplier, shift);
       out[n] = (uint8_t)thimble_clamp((int32_t)((uint32_t)value + (uint32_t)rq->zero_point), rq->clamp_min, rq->clamp_max);
     }
+  }
+}
+
+// Group g of MR pixels and NR panels.
+THIMBLE_AVX512_INLINE void multiply_group(
+    const size_t MR, const size_t NR, __m512i acc[PIXELS_MAX][PANELS_MAX], const uint8_t *const x[PIXELS_MAX], const int8_t *w,
+    size_t panel_bytes, size_t g) {
+  __m512i weights[PANELS_MAX];
+#pragma clang loop unroll(full)
+  for (size_t j = 0; j < NR; j++) weights[j] = _mm512_loadu_si512(w + j * panel_bytes + g * 64);
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < MR; i++) {
+    int32_t four;
+    memcpy(&four, x[i] + 4 * g, 4);
+    __m512i activations = _mm512_set1_epi32(four);
+#pragma clang loop unroll(full)
+    for (size_t j = 0; j < NR; j++) acc[i][j] = _mm512_dpbusd_epi32(acc[i][j], activations, weights[j]);
   }
 }
 
@@ -55,26 +72,41 @@ THIMBLE_AVX512_INLINE void tile(
       for (size_t j = 0; j < NR; j++) acc[i][j] = _mm512_add_epi32(acc[i][j], bias);
     }
   }
+  // A sum waits for the one before it: small tiles add up several, over every CHAINS-th group each.
+  const size_t CHAINS = MR * NR <= 2 ? 4 : MR * NR <= 4 ? 2 : 1;
+  __m512i more[CHAINS_MAX - 1][PIXELS_MAX][PANELS_MAX];
+  if (CHAINS > 1) {
+#pragma clang loop unroll(full)
+    for (size_t chain = 1; chain < CHAINS; chain++)
+#pragma clang loop unroll(full)
+      for (size_t i = 0; i < MR; i++)
+#pragma clang loop unroll(full)
+        for (size_t j = 0; j < NR; j++) more[chain - 1][i][j] = _mm512_setzero_si512();
+  }
   const int8_t *w = args->weights + panel * panel_bytes;
   for (size_t r = 0; r < args->run_count; r++, w += groups * 64) {
     const uint8_t *x[PIXELS_MAX];
     const uint8_t *run = args->runs[r] + (ptrdiff_t)pixel * pixel_stride;
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < MR; i++) x[i] = run + (ptrdiff_t)i * pixel_stride;
+    size_t g = 0;
+    if (CHAINS > 1) {
 #pragma clang loop unroll(disable)
-    for (size_t g = 0; g < groups; g++) {
-      __m512i weights[PANELS_MAX];
+      for (; g + CHAINS <= groups; g += CHAINS) {
 #pragma clang loop unroll(full)
-      for (size_t j = 0; j < NR; j++) weights[j] = _mm512_loadu_si512(w + j * panel_bytes + g * 64);
-#pragma clang loop unroll(full)
-      for (size_t i = 0; i < MR; i++) {
-        int32_t four;
-        memcpy(&four, x[i] + 4 * g, 4);
-        __m512i activations = _mm512_set1_epi32(four);
-#pragma clang loop unroll(full)
-        for (size_t j = 0; j < NR; j++) acc[i][j] = _mm512_dpbusd_epi32(acc[i][j], activations, weights[j]);
+        for (size_t chain = 0; chain < CHAINS; chain++) multiply_group(MR, NR, chain == 0 ? acc : more[chain - 1], x, w, panel_bytes, g + chain);
       }
     }
+#pragma clang loop unroll(disable)
+    for (; g < groups; g++) multiply_group(MR, NR, acc, x, w, panel_bytes, g);
+  }
+  if (CHAINS > 1) {
+#pragma clang loop unroll(full)
+    for (size_t chain = 1; chain < CHAINS; chain++)
+#pragma clang loop unroll(full)
+      for (size_t i = 0; i < MR; i++)
+#pragma clang loop unroll(full)
+        for (size_t j = 0; j < NR; j++) acc[i][j] = _mm512_add_epi32(acc[i][j], more[chain - 1][i][j]);
   }
 
   const thimble_requantization *rq = &args->requantization;
@@ -173,18 +205,40 @@ THIMBLE_AVX512 void thimble_gemm_s8_vnni(const thimble_gemm_args *args) {
   }
 }
 
-// Σ of the bytes of each pixel's runs, by vpsadbw.
+// Sums of the two quadwords of each 128-bit lane, dword by dword: those of x in the lane's low half, those of y in its high.
+THIMBLE_AVX512_INLINE __m512i add_dword_pairs(__m512i x, __m512i y) {
+  return _mm512_add_epi32(_mm512_unpacklo_epi64(x, y), _mm512_unpackhi_epi64(x, y));
+}
+
+// Σ of the bytes of each pixel's runs, by vpsadbw: 8 sums a pixel, which 8 pixels then add up together.
 THIMBLE_AVX512 void thimble_pixel_bias_vnni(const thimble_pixel_bias_args *args) {
-  for (size_t i = 0; i < args->pixels; i++) {
-    __m512i sum = _mm512_setzero_si512();
-    for (size_t r = 0; r < args->run_count; r++) {
-      const uint8_t *x = args->runs[r] + (ptrdiff_t)i * args->pixel_stride;
-      for (size_t k = 0; k < args->run_bytes; k += 64) {
-        __m512i bytes = _mm512_maskz_loadu_epi8(first_bytes(args->run_bytes - k), x + k);
-        sum = _mm512_add_epi64(sum, _mm512_sad_epu8(bytes, _mm512_setzero_si512()));
+  for (size_t first = 0; first < args->pixels; first += 8) {
+    __m512i sums[8];
+    for (size_t i = 0; i < 8; i++) {
+      const size_t pixel = first + i < args->pixels ? first + i : args->pixels - 1;
+      __m512i sum = _mm512_setzero_si512();
+      for (size_t r = 0; r < args->run_count; r++) {
+        const uint8_t *x = args->runs[r] + (ptrdiff_t)pixel * args->pixel_stride;
+        for (size_t k = 0; k < args->run_bytes; k += 64) {
+          __m512i bytes = _mm512_maskz_loadu_epi8(first_bytes(args->run_bytes - k), x + k);
+          sum = _mm512_add_epi64(sum, _mm512_sad_epu8(bytes, _mm512_setzero_si512()));
+        }
       }
+      sums[i] = sum;
     }
-    args->out[i] = (int32_t)(0u - (uint32_t)args->weight_zero_point * (uint32_t)_mm512_reduce_add_epi64(sum));
+    // A quadword's sum fits its low dword: pixels 0 2 4 6 in the low dwords, 1 3 5 7 in the high ones.
+    __m512i pairs[4];
+    for (size_t i = 0; i < 4; i++) pairs[i] = _mm512_mask_shuffle_epi32(sums[2 * i], 0xAAAA, sums[2 * i + 1], 0xA0);
+    // A lane now holds pixels 0…3, or 4…7.
+    __m512i low = add_dword_pairs(pairs[0], pairs[1]), high = add_dword_pairs(pairs[2], pairs[3]);
+    __m512i lanes = _mm512_add_epi32(_mm512_shuffle_i32x4(low, high, 0x88), _mm512_shuffle_i32x4(low, high, 0xDD));
+    __m256i both = _mm256_add_epi32(
+        _mm512_castsi512_si256(_mm512_permutex2var_epi64(lanes, _mm512_setr_epi64(0, 1, 4, 5, 0, 0, 0, 0), lanes)),
+        _mm512_castsi512_si256(_mm512_permutex2var_epi64(lanes, _mm512_setr_epi64(2, 3, 6, 7, 0, 0, 0, 0), lanes)));
+    const size_t left = args->pixels - first;
+    _mm256_mask_storeu_epi32(
+        args->out + first, (__mmask8)first_bytes(left < 8 ? left : 8),
+        _mm256_mullo_epi32(both, _mm256_set1_epi32((int32_t)(0u - (uint32_t)args->weight_zero_point))));
   }
 }
 #endif

@@ -143,9 +143,12 @@ final class ConvolutionStep: RowStep {
     _ context: borrowing StepContext, _ part: Int, row: Int, panels: Range<Int>, weights: UnsafePointer<Int8>
   ) {
     let runPointers = scratch.runPointers(context, part)
+    let (batch, y) = row.quotientAndRemainder(dividingBy: geometry.outputHeight)
+    var inputY = y * geometry.strideHeight - geometry.paddingTop
     var run = 0
-    for ky in 0..<geometry.kernelHeight {
-      let source = windowRow(context, part, outputRow: row, ky: ky)
+    for _ in 0..<geometry.kernelHeight {
+      let source = windowRow(context, part, batch: batch, inputY: inputY)
+      inputY += geometry.dilationHeight
       if runs == geometry.kernelHeight {
         runPointers[run] = source
         run += 1
@@ -161,12 +164,10 @@ final class ConvolutionStep: RowStep {
       columns: 0..<geometry.outputWidth, panels: panels, weights: weights)
   }
 
-  /// The input row under kernel row `ky` of an output row, from the first column that a window reads.
+  /// An input row, or zero points above and below the picture, from the first column that a window reads.
   private func windowRow(
-    _ context: borrowing StepContext, _ part: Int, outputRow row: Int, ky: Int
+    _ context: borrowing StepContext, _ part: Int, batch: Int, inputY: Int
   ) -> UnsafePointer<UInt8> {
-    let (batch, y) = row.quotientAndRemainder(dividingBy: geometry.outputHeight)
-    let inputY = y * geometry.strideHeight - geometry.paddingTop + ky * geometry.dilationHeight
     guard inputY >= 0, inputY < geometry.inputHeight else { return zeroRow.read(context) }
     let inputRow = batch * geometry.inputHeight + inputY
     let source = input.read(context, around: inputRow) + inputRow * geometry.inputWidth * geometry.inputChannels

@@ -204,13 +204,11 @@ final class ArgExtremeStep: RowStep {
     forEachRun(of: share(outers, part: part, of: parts), perRow: outerPerRow, input, output) { outers, row in
       let source = input.read(context, around: row)
       let target = UnsafeMutableRawPointer(output.write(context, around: row))
-      for outer in outers {
-        var args = thimble_arg_extreme_args(
-          input: source + outer * extreme.extent * extreme.inner, extent: extreme.extent, inner: extreme.inner,
-          takes_minimum: extreme.takesMinimum, index_byte_count: indexBytes,
-          out: target + outer * extreme.inner * indexBytes)
-        kernel(&args)
-      }
+      var args = thimble_arg_extreme_args(
+        input: source + outers.lowerBound * extreme.extent * extreme.inner, outer: outers.count,
+        extent: extreme.extent, inner: extreme.inner, takes_minimum: extreme.takesMinimum,
+        index_byte_count: indexBytes, out: target + outers.lowerBound * extreme.inner * indexBytes)
+      kernel(&args)
     }
   }
 }
