@@ -48,15 +48,18 @@ typedef struct {
   int64_t share;  // in THIMBLE_RESIZE_UNITs
 } interpolation;
 
-static inline interpolation interpolate_float(const thimble_resize_args *args, size_t i, size_t in, size_t out) {
-  float scale = float_scale(args, in, out);
-  float position = args->half_pixel_centers ? ((float)i + 0.5f) * scale - 0.5f : (float)i * scale;
+static inline interpolation interpolate_by(float scale, bool half_pixel_centers, size_t i, size_t in) {
+  float position = half_pixel_centers ? ((float)i + 0.5f) * scale - 0.5f : (float)i * scale;
   int32_t lower = floor_of(position), upper = ceil_of(position);
   interpolation result = {.lower = lower < 0 ? 0 : (size_t)lower};
   result.lower = minimum(result.lower, in - 1);
   result.upper = minimum(upper < 0 ? 0 : (size_t)upper, in - 1);
   result.float_share = position - (float)result.lower;
   return result;
+}
+
+static inline interpolation interpolate_float(const thimble_resize_args *args, size_t i, size_t in, size_t out) {
+  return interpolate_by(float_scale(args, in, out), args->half_pixel_centers, i, in);
 }
 
 static inline interpolation interpolate_integer(const thimble_resize_args *args, size_t i, size_t in, size_t out) {

@@ -213,21 +213,27 @@ THIMBLE_AVX512_INLINE __m512i add_dword_pairs(__m512i x, __m512i y) {
 // Σ of the bytes of each pixel's runs, by vpsadbw: 8 sums a pixel, which 8 pixels then add up together.
 THIMBLE_AVX512 void thimble_pixel_bias_vnni(const thimble_pixel_bias_args *args) {
   for (size_t first = 0; first < args->pixels; first += 8) {
+    const size_t left = args->pixels - first;
     __m512i sums[8];
+    ptrdiff_t offsets[8];
+#pragma clang loop unroll(full)
     for (size_t i = 0; i < 8; i++) {
-      const size_t pixel = first + i < args->pixels ? first + i : args->pixels - 1;
-      __m512i sum = _mm512_setzero_si512();
-      for (size_t r = 0; r < args->run_count; r++) {
-        const uint8_t *x = args->runs[r] + (ptrdiff_t)pixel * args->pixel_stride;
-        for (size_t k = 0; k < args->run_bytes; k += 64) {
-          __m512i bytes = _mm512_maskz_loadu_epi8(first_bytes(args->run_bytes - k), x + k);
-          sum = _mm512_add_epi64(sum, _mm512_sad_epu8(bytes, _mm512_setzero_si512()));
+      sums[i] = _mm512_setzero_si512();
+      offsets[i] = (ptrdiff_t)(first + (i < left ? i : left - 1)) * args->pixel_stride;
+    }
+    for (size_t r = 0; r < args->run_count; r++) {
+      for (size_t k = 0; k < args->run_bytes; k += 64) {
+        const __mmask64 mask = first_bytes(args->run_bytes - k);
+#pragma clang loop unroll(full)
+        for (size_t i = 0; i < 8; i++) {
+          __m512i bytes = _mm512_maskz_loadu_epi8(mask, args->runs[r] + offsets[i] + k);
+          sums[i] = _mm512_add_epi64(sums[i], _mm512_sad_epu8(bytes, _mm512_setzero_si512()));
         }
       }
-      sums[i] = sum;
     }
     // A quadword's sum fits its low dword: pixels 0 2 4 6 in the low dwords, 1 3 5 7 in the high ones.
     __m512i pairs[4];
+#pragma clang loop unroll(full)
     for (size_t i = 0; i < 4; i++) pairs[i] = _mm512_mask_shuffle_epi32(sums[2 * i], 0xAAAA, sums[2 * i + 1], 0xA0);
     // A lane now holds pixels 0…3, or 4…7.
     __m512i low = add_dword_pairs(pairs[0], pairs[1]), high = add_dword_pairs(pairs[2], pairs[3]);
@@ -235,7 +241,6 @@ THIMBLE_AVX512 void thimble_pixel_bias_vnni(const thimble_pixel_bias_args *args)
     __m256i both = _mm256_add_epi32(
         _mm512_castsi512_si256(_mm512_permutex2var_epi64(lanes, _mm512_setr_epi64(0, 1, 4, 5, 0, 0, 0, 0), lanes)),
         _mm512_castsi512_si256(_mm512_permutex2var_epi64(lanes, _mm512_setr_epi64(2, 3, 6, 7, 0, 0, 0, 0), lanes)));
-    const size_t left = args->pixels - first;
     _mm256_mask_storeu_epi32(
         args->out + first, (__mmask8)first_bytes(left < 8 ? left : 8),
         _mm256_mullo_epi32(both, _mm256_set1_epi32((int32_t)(0u - (uint32_t)args->weight_zero_point))));

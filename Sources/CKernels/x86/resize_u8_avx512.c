@@ -21,8 +21,11 @@ THIMBLE_AVX512 static void resize_row(const thimble_resize_args *args, size_t y)
   const interpolation iy = interpolate_float(args, y, args->input_height, args->output_height);
   const uint8_t *upper_row = args->input + iy.lower * row_bytes, *lower_row = args->input + iy.upper * row_bytes;
   uint8_t *out = args->out + y * width * channels;
+  const float scale = float_scale(args, args->input_width, width);
+  const bool half_pixel_centers = args->half_pixel_centers;
+  const size_t input_width = args->input_width;
   float shares[RUN_MAX];
-  interpolation ix = interpolate_float(args, 0, args->input_width, width);
+  interpolation ix = interpolate_by(scale, half_pixel_centers, 0, input_width);
   for (size_t x = 0; x < width;) {
     const size_t left = ix.lower * channels, right = ix.upper * channels;
     const interpolation first = ix;
@@ -30,7 +33,7 @@ THIMBLE_AVX512 static void resize_row(const thimble_resize_args *args, size_t y)
     do {
       shares[count++] = ix.float_share;
       if (x + count == width) break;
-      ix = interpolate_float(args, x + count, args->input_width, width);
+      ix = interpolate_by(scale, half_pixel_centers, x + count, input_width);
     } while (count < RUN_MAX && ix.lower == first.lower && ix.upper == first.upper);
     for (size_t c = 0; c < channels; c += 16) {
       const __mmask16 mask = (__mmask16)first_bytes(channels - c);

@@ -144,11 +144,14 @@ final class ConvolutionStep: RowStep {
   ) {
     let runPointers = scratch.runPointers(context, part)
     let (batch, y) = row.quotientAndRemainder(dividingBy: geometry.outputHeight)
+    // The place of a padded row moves on with the input row, so that a row stays where it is as the windows go down.
+    var slot = hasPaddedRows ? y * geometry.strideHeight / geometry.dilationHeight % geometry.kernelHeight : 0
     var inputY = y * geometry.strideHeight - geometry.paddingTop
     var run = 0
     for _ in 0..<geometry.kernelHeight {
-      let source = windowRow(context, part, batch: batch, inputY: inputY)
+      let source = windowRow(context, part, batch: batch, inputY: inputY, slot: slot)
       inputY += geometry.dilationHeight
+      slot = slot + 1 == geometry.kernelHeight ? 0 : slot + 1
       if runs == geometry.kernelHeight {
         runPointers[run] = source
         run += 1
@@ -166,13 +169,13 @@ final class ConvolutionStep: RowStep {
 
   /// An input row, or zero points above and below the picture, from the first column that a window reads.
   private func windowRow(
-    _ context: borrowing StepContext, _ part: Int, batch: Int, inputY: Int
+    _ context: borrowing StepContext, _ part: Int, batch: Int, inputY: Int, slot: Int
   ) -> UnsafePointer<UInt8> {
     guard inputY >= 0, inputY < geometry.inputHeight else { return zeroRow.read(context) }
     let inputRow = batch * geometry.inputHeight + inputY
     let source = input.read(context, around: inputRow) + inputRow * geometry.inputWidth * geometry.inputChannels
     return hasPaddedRows
-      ? scratch.paddedRow(inputRow, of: source, fill: inputZeroPoint, context, part, geometry) : source
+      ? scratch.paddedRow(inputRow, at: slot, of: source, fill: inputZeroPoint, context, part, geometry) : source
   }
 
   /// `columns` of output row `row`; they may go on into rows that follow it in memory.
@@ -239,13 +242,13 @@ final class ConvolutionStep: RowStep {
       for slot in 0..<geometry.kernelHeight { numbers[slot] = -1 }
     }
 
-    /// A copy of an input row with its padding; the rows of one window have places of their own.
+    /// A copy of an input row with its padding at place `slot`, 0..<kernelHeight.
     func paddedRow(
-      _ row: Int, of source: UnsafePointer<UInt8>, fill: UInt8, _ context: borrowing StepContext, _ part: Int,
+      _ row: Int, at slot: Int, of source: UnsafePointer<UInt8>, fill: UInt8, _ context: borrowing StepContext,
+      _ part: Int,
       _ geometry: WindowGeometry
     ) -> UnsafePointer<UInt8> {
       let numbers = rowNumbers(context, part)
-      let slot = row / geometry.dilationHeight % geometry.kernelHeight
       let copy =
         UnsafeMutableRawPointer(numbers + geometry.kernelHeight).assumingMemoryBound(to: UInt8.self)
         + slot * geometry.paddedRowByteCount
