@@ -84,6 +84,11 @@ public struct JSONWriter {
     int(value)
   }
 
+  public mutating func member(_ name: String, _ value: Double) {
+    key(name)
+    double(value)
+  }
+
   public mutating func member(_ name: String, _ value: Bool) {
     key(name)
     bool(value)
