@@ -15,10 +15,12 @@ public struct WeightResidency: Sendable, Equatable {
 }
 
 extension WeightPlanner {
+  /// How many `residencies` returns: one for each blob.
+  public var residencyCount: Int { layout.layers.count + layout.fixedBlobs.count }
+
   /// Where weights are under a placement, by blob. Blobs that are always in memory are resident.
   public func residencies(_ placement: WeightPlacement) -> [WeightResidency] {
-    let last = max(layout.layers.map { $0.blob }.max() ?? -1, layout.fixedBlobs.map { $0.index }.max() ?? -1)
-    var residencies = [WeightResidency](repeating: WeightResidency(), count: last + 1)
+    var residencies = [WeightResidency](repeating: WeightResidency(), count: residencyCount)
     for fixed in layout.fixedBlobs { residencies[fixed.index].residentByteCount = fixed.blob.byteCount }
     for item in layout.tiles {
       let byteCount = item.tile.decodedByteCount

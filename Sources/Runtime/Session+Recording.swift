@@ -45,6 +45,11 @@ extension Session {
     }
   }
 
+  /// Bytes that `weightResidencies` allocates.
+  public var residenciesByteCount: Int {
+    (planner.residencyCount + operatorSummaries.count) * MemoryLayout<WeightResidency>.stride + 128
+  }
+
   /// Where each operator's weights are now.
   public var weightResidencies: [WeightResidency] {
     let blobs = planner.residencies(weights.placement)
