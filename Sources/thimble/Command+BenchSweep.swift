@@ -10,6 +10,10 @@ extension Command {
     for name in ["worker", "plan"] where arguments.has(name) {
       throw .usage("--sweep and --\(name) exclude each other")
     }
+    guard try !ModelOpening.isTFLite(path) else {
+      // To import it takes more memory than to run it: budgets would say little.
+      throw .usage("--sweep takes a .thimble file; `thimble import \(path)` makes one")
+    }
     let kernels = try Engine.kernels(arguments)
     let rounds = min(runs, try arguments.integer("rounds", in: 1...10_000) ?? 10)
     let configurations = try sweepConfigurations(arguments, path)
