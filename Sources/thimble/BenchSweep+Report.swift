@@ -22,7 +22,8 @@ extension BenchSweep.Result {
     Console.line("")
     Console.line("  " + (areOutputsEqual ? "the same bytes from all" : "OTHER BYTES FROM SOME: please report it"))
     for row in rows where row.noise.isNoisy {
-      Console.line("  \(row.threadCount) threads, \(ByteCount.text(row.budgetByteCount)): " + row.noise.text)
+      let threads = "\(row.threadCount) thread\(row.threadCount == 1 ? "" : "s")"
+      Console.line("  \(threads), \(ByteCount.text(row.budgetByteCount)): " + row.noise.text)
     }
     if !rows.contains(where: { $0.noise.isNoisy }) { Console.line("  the machine was quiet") }
   }

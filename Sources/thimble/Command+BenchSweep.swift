@@ -70,7 +70,7 @@ extension Command {
       for budget in budgets {
         guard budget >= leasts[number] else {
           throw .failure(
-            "\(path): \(ByteCount.text(budget)) is too little for \(threadCount) threads: "
+            "\(path): \(ByteCount.text(budget)) is too little for \(threadCount) thread\(threadCount == 1 ? "" : "s"): "
               + "give \(ByteCount.option(leasts[number])) or more")
         }
         configurations.append((threadCount, budget))

@@ -12,8 +12,8 @@ extension Command {
       An operator's time ends with its last thread's share; `idle` is what the threads wait of it together. GB/s counts operands,
       output and weights once each. `roof` is the least time that the device could take over the time taken: the multiplications
       at the rate that the multiplication kernel reaches in its best case, or the bytes at the rate of copying through 4 MiB of
-      memory, whichever takes longer; both are measured at start, on as many threads. It can be over 100 % where data
-      stay in a nearer cache. Operators marked ┃ run together, stripe by stripe.
+      memory (less under a small budget), whichever takes longer; both are measured at start, on as many threads. It can be over
+      100 % where data stay in a nearer cache. Operators marked ┃ run together, stripe by stripe.
       """,
     options: Engine.options + [
       Engine.planOption,

@@ -16,6 +16,7 @@ struct MachineNoise {
 
   // A quiet machine stays well below.
   private static let medianOverLeastMax = 1.15
+  private static let spreadMax = 0.25
   private static let switchesASecondMax = 20.0
   private static let stealShareMax = 0.01
 
@@ -28,6 +29,9 @@ struct MachineNoise {
     var reasons: [String] = []
     if medianOverLeast > MachineNoise.medianOverLeastMax {
       reasons.append("the median is \(Console.fixed(medianOverLeast, 2)) × the minimum")
+    }
+    if times.spread > MachineNoise.spreadMax {
+      reasons.append("the middle half of the times lies \(Console.fixed(100 * times.spread, 0)) % apart")
     }
     if Double(involuntarySwitchCount) > 2 + MachineNoise.switchesASecondMax * seconds {
       reasons.append("\(involuntarySwitchCount) times the processor went to others")

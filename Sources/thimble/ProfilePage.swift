@@ -92,13 +92,14 @@ struct ProfilePage {
         x += width
       }
     }
-    var x = 0.0
+    var (x, y) = (0.0, 142)
     for name in kindNames {
-      elements += "<rect x=\"" + Console.fixed(x, 0) + "\" y=\"142\" width=\"10\" height=\"10\" fill=\"" + color(name)
-      elements += "\"/>" + ProfilePage.label(x + 14, 151, name)
+      if x > 850 { (x, y) = (0, y + 16) }
+      elements += "<rect x=\"" + Console.fixed(x, 0) + "\" y=\"\(y)\" width=\"10\" height=\"10\" fill=\""
+      elements += color(name) + "\"/>" + ProfilePage.label(x + 14, Double(y) + 9, name)
       x += Double(30 + 7 * name.count)
     }
-    addPicture(elements, height: 160)
+    addPicture(elements, height: y + 18)
   }
 
   static func label(_ x: Double, _ y: Double, _ text: String) -> String {
@@ -118,7 +119,7 @@ struct ProfilePage {
   /// Hues far from each other, the kind that takes most first.
   private func color(_ kind: String) -> String {
     let number = kindNames.firstIndex(of: kind) ?? 0
-    return "hsl(\((210 + number * 137) % 360) 60% 60%)"
+    return "hsl(\((210 + number * 137) % 360),60%,60%)"
   }
 
   /// Names are the model's author's.

@@ -77,7 +77,8 @@ struct ProfileTable {
   var rooflineText: String {
     guard let roofline = profile.roofline else { return "roofline not measured: the budget has too little left for it" }
     return "roofline \(Console.fixed(roofline.multiplyAddsPerNanosecond, 1)) GMAC/s,"
-      + " \(Console.fixed(roofline.bytesPerNanosecond, 1)) GB/s, measured on "
+      + " \(Console.fixed(roofline.bytesPerNanosecond, 1)) GB/s"
+      + " (copying through \(ByteCount.text(roofline.bufferByteCount))), measured on "
       + (profile.threadCount == 1 ? "one thread" : "\(profile.threadCount) threads")
   }
 

@@ -157,7 +157,7 @@ import Testing
       (["--threads", "1,x"], "--threads takes whole numbers from 1 to 64, as in 1,2, not x"),
       (["--memory-budget", "64M,much"], "--memory-budget takes sizes as in 4M,64M, not much"),
       (["--worker"], "--sweep and --worker exclude each other"),
-      (["--memory-budget", "1K"], "1.0 KiB is too little for 1 threads: give "),
+      (["--memory-budget", "1K"], "1.0 KiB is too little for 1 thread: give "),
     ]
     for (words, message) in cases {
       let result = try Program.run(["bench", model, "--sweep"] + words)
