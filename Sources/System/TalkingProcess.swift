@@ -1,10 +1,12 @@
 import CSystem
 
-/// Another process whose standard input and output are this one's to write and read, line by line. Its input ends when this goes.
+/// Another process whose standard input and output are this one's to write and read, line by line. When this goes, the
+/// process's input ends, and its end is waited for.
 public final class TalkingProcess {
   private let process: ChildProcess
   private let descriptor: Int32
   private var received: [UInt8] = []
+  private var status: Int32?
 
   /// Starts `path` with the arguments; it inherits the environment and standard error.
   public init(path: String, arguments: [String]) throws(SystemError) {
@@ -15,7 +17,10 @@ public final class TalkingProcess {
     self.descriptor = descriptor
   }
 
-  deinit { _ = thimble_close(descriptor) }
+  deinit {
+    _ = thimble_close(descriptor)
+    if status == nil { _ = try? process.wait() }
+  }
 
   /// Errors: EPIPE where it has ended.
   public func send(_ line: String) throws(SystemError) {
@@ -46,5 +51,10 @@ public final class TalkingProcess {
   }
 
   /// Waits for its end; returns as `ChildProcess.wait`.
-  public func wait() throws(SystemError) -> Int32 { try process.wait() }
+  public func wait() throws(SystemError) -> Int32 {
+    if let status { return status }
+    let ended = try process.wait()
+    status = ended
+    return ended
+  }
 }
