@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,6 +24,10 @@ static int64_t clock_nanoseconds(clockid_t clock) {
 int64_t thimble_now_nanoseconds(void) { return clock_nanoseconds(CLOCK_MONOTONIC); }
 int64_t thimble_wall_clock_milliseconds(void) { return clock_nanoseconds(CLOCK_REALTIME) / 1000000; }
 int64_t thimble_process_cpu_nanoseconds(void) { return clock_nanoseconds(CLOCK_PROCESS_CPUTIME_ID); }
+int64_t thimble_involuntary_switch_count(void) {
+  struct rusage usage;
+  return getrusage(RUSAGE_SELF, &usage) < 0 ? 0 : usage.ru_nivcsw;
+}
 int64_t thimble_physical_memory_byte_count(void) {
   return (int64_t)sysconf(_SC_PHYS_PAGES) * (int64_t)sysconf(_SC_PAGESIZE);
 }
@@ -68,8 +74,15 @@ const char *thimble_argument(int32_t index) {
   return p;
 }
 
-int32_t thimble_start_process(const char *path, const char *const *arguments_) {
+// `stream` becomes standard input and output, unless it is negative.
+static int32_t start(const char *path, const char *const *arguments_, int stream) {
   pid_t process;
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  if (stream >= 0) {
+    posix_spawn_file_actions_adddup2(&actions, stream, 0);
+    posix_spawn_file_actions_adddup2(&actions, stream, 1);
+  }
   // The child must not inherit the parent's blocked signals.
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
@@ -77,9 +90,23 @@ int32_t thimble_start_process(const char *path, const char *const *arguments_) {
   sigemptyset(&none);
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-  int error = posix_spawn(&process, path, NULL, &attributes, (char *const *)arguments_, environ);
+  int error = posix_spawn(&process, path, &actions, &attributes, (char *const *)arguments_, environ);
   posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&actions);
   return error ? -error : process;
+}
+int32_t thimble_start_process(const char *path, const char *const *arguments_) { return start(path, arguments_, -1); }
+int32_t thimble_start_talking_process(const char *path, const char *const *arguments_, int32_t *fd) {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) return -errno;
+  int32_t process = start(path, arguments_, ends[1]);
+  close(ends[1]);
+  if (process < 0) {
+    close(ends[0]);
+  } else {
+    *fd = ends[0];
+  }
+  return process;
 }
 int32_t thimble_terminate_process(int32_t process_id) { return kill(process_id, SIGTERM) < 0 ? -errno : 0; }
 int32_t thimble_wait_process(int32_t process_id, bool blocks) {

@@ -60,6 +60,7 @@ extension InferenceParameters {
       case "priority": priority = try reader.readCount(of: key)
       case "timeout": timeoutMicros = try reader.readCount(of: key)
       case "binary_data_output": binaryDataOutput = try reader.readFlag(of: key)
+      case "thimble_profile": wantsProfile = try reader.readFlag(of: key)
       default: try reader.skipValue()
       }
     }

@@ -29,6 +29,8 @@ public struct InferenceParameters: Equatable, Sendable {
   public var timeoutMicros = 0
   /// Whether outputs that say nothing themselves are answered as binary data.
   public var binaryDataOutput = false
+  /// Whether the answer is to say what each operator took.
+  public var wantsProfile = false
 
   public init() {}
 }

@@ -12,6 +12,13 @@ extension InferenceResponse {
     writer.member("model_name", modelName)
     writer.member("model_version", modelVersion)
     if let id { writer.member("id", id) }
+    if let profile {
+      writer.key("parameters")
+      writer.beginObject()
+      writer.key("thimble_profile")
+      writer.string(profile)
+      writer.endObject()
+    }
     writer.key("outputs")
     writer.beginArray()
     for output in outputs { try output.write(to: &writer, parts: &result.parts) }

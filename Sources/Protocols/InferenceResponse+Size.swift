@@ -5,8 +5,9 @@ extension InferenceResponse {
   /// the memory budget first; tensors that go out as binary data are not copied and not counted.
   public var encodedBytesMax: Int {
     let names = modelName.jsonBytesMax + modelVersion.jsonBytesMax + (id?.jsonBytesMax ?? 0)
-    // Member names, brackets and commas take 64.
-    return outputs.reduce(64 + names) { $0 + $1.encodedBytesMax }
+    // Member names, brackets and commas take 64, those of a profile as much.
+    let profile = profile.map { 64 + $0.jsonBytes } ?? 0
+    return outputs.reduce(64 + names + profile) { $0 + $1.encodedBytesMax }
   }
 }
 
@@ -44,6 +45,13 @@ extension ElementType {
     case .float32: 16
     case .int64: 21
     }
+  }
+}
+
+extension [UInt8] {
+  /// Bytes as a JSON string, of JSON text without control characters.
+  fileprivate var jsonBytes: Int {
+    reduce(2 + count) { $0 + ($1 == Byte.quote || $1 == Byte.backslash ? 1 : 0) }
   }
 }
 

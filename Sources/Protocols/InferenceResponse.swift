@@ -7,6 +7,8 @@ public struct InferenceResponse {
   /// The request's.
   public var id: String?
   public var outputs: [InferenceOutput]
+  /// A profile as JSON text. It goes out as a string, the protocol's parameters being strings, numbers and Booleans.
+  public var profile: [UInt8]?
 
   public init(modelName: String, modelVersion: String, id: String? = nil, outputs: [InferenceOutput]) {
     self.modelName = modelName

@@ -45,6 +45,14 @@ public struct JSONWriter {
     bytes.append(Byte.quote)
   }
 
+  /// The same of bytes that are UTF-8.
+  public mutating func string(_ value: [UInt8]) {
+    separate()
+    bytes.append(Byte.quote)
+    for byte in value { appendEscaped(byte) }
+    bytes.append(Byte.quote)
+  }
+
   public mutating func value(_ tree: JSON) {
     switch tree {
     case .null: null()
@@ -82,6 +90,11 @@ public struct JSONWriter {
   public mutating func member(_ name: String, _ value: Int) {
     key(name)
     int(value)
+  }
+
+  public mutating func member(_ name: String, _ value: Double) {
+    key(name)
+    double(value)
   }
 
   public mutating func member(_ name: String, _ value: Bool) {

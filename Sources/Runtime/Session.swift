@@ -1,7 +1,6 @@
 import CKernels
 import Memory
 import ModelFile
-import System
 import Tensors
 
 /// A loaded model, ready to run: its weights, its tables and its steps. Activations lie in a workspace that sessions share:
@@ -10,19 +9,21 @@ public final class Session: @unchecked Sendable {
   public let inputs: [Port]
   public let outputs: [Port]
   public let plan: Plan
-  /// The steps in order: the source format's name, the output's shape, multiplications and additions.
-  public let stepSummaries: [StepSummary]
+  /// What takes time, in the order of the steps.
+  public let operatorSummaries: [OperatorSummary]
   let weights: WeightStore
   let workspace: Workspace
   var claim: Workspace.Claim
   let planner: WeightPlanner
   private let tables: Arena
   private let pool: ThreadPool
-  private let steps: [any Step]
+  let steps: [any Step]
   private let metadata: MemoryBudget.Reservation
   var metadataByteCount: Int { metadata.byteCount + tables.byteCount }
-  /// Where the first thread writes step times while a run is recorded.
-  private nonisolated(unsafe) var recording: UnsafeMutablePointer<Int64>?
+  /// Where threads write times while a run is recorded.
+  nonisolated(unsafe) var recording: UnsafeMutablePointer<Int64>?
+
+  public var threadCount: Int { pool.threadCount }
 
   /// A tensor that the caller fills or reads.
   public struct Port: Sendable {
@@ -71,7 +72,7 @@ public final class Session: @unchecked Sendable {
     try Session.load(weights, memoryPlan, pool, workspace)
     claim = try inMemory { () throws(MemoryError) in try workspace.claim(memoryPlan.runningNeeds) }
     steps = StepBuilder(graph: graph, plan: plan, kernels: kernels, weights: weights, tables: tables.base).build()
-    stepSummaries = StepSummary.summaries(of: graph, plan.chains)
+    operatorSummaries = OperatorSummary.summaries(of: graph, plan.chains)
     inputs = graph.inputs.map { Session.port(graph.tensors[$0], plan.tensorOffsets[$0]!) }
     outputs = graph.outputs.map { Session.port(graph.tensors[$0], plan.tensorOffsets[$0]!) }
     planner = memoryPlan.planner
@@ -140,30 +141,16 @@ public final class Session: @unchecked Sendable {
   public func checkFile() throws(SessionError) {
     do { try weights.check() } catch { throw .file(error) }
   }
-
-  /// Computes the outputs and writes each step's nanoseconds, its barrier included, to `stepNanoseconds`, which has as many
-  /// elements as `stepSummaries`.
-  public func run(recording stepNanoseconds: UnsafeMutableBufferPointer<Int64>) {
-    recording = stepNanoseconds.baseAddress
-    run()
-    recording = nil
-  }
 }
 
 extension Session: Job {
   func run(part: Int, of parts: Int, barrier: Barrier) {
     let context = StepContext(
       arena: workspace.activationBase, barrier: barrier, streaming: weights.isStreaming ? weights : nil)
-    let times = part == 0 ? recording : nil
-    var start = times == nil ? 0 : Clock.nowNanoseconds
+    if let recording { return run(context, part: part, of: parts, recording: recording) }
     for index in steps.indices {
       if index > 0 { context.wait(part: part) }
       steps[index].run(context, part: part, of: parts)
-      if let times {
-        let now = Clock.nowNanoseconds
-        times[index] = now - start
-        start = now
-      }
     }
   }
 }

@@ -5,6 +5,17 @@ import Memory
 /// Every thread calls `run` for every step with its own `part`; a barrier stands between steps.
 protocol Step: AnyObject {
   func run(_ context: borrowing StepContext, part: Int, of parts: Int)
+
+  /// The same in a recorded run.
+  func run(_ context: borrowing StepContext, part: Int, of parts: Int, clock: inout OperatorClock)
+}
+
+extension Step {
+  func run(_ context: borrowing StepContext, part: Int, of parts: Int, clock: inout OperatorClock) {
+    clock.begin(clock.beginStep(operatorCount: 1))
+    run(context, part: part, of: parts)
+    clock.finish()
+  }
 }
 
 /// A step that can also give its output piece by piece.

@@ -7,9 +7,10 @@ extension InferenceJob {
   /// Copies the outputs that the request asks for out of the model, and encodes them.
   static func answer(
     _ request: InferenceRequest, of model: LoadedModel, _ session: Session, _ tensors: Buffer,
-    _ residents: ModelResidents
+    _ residents: ModelResidents, profile: [UInt8]?
   ) throws(ServingError) -> Answer {
-    let response = response(to: request, of: model, session, tensors)
+    var response = response(to: request, of: model, session, tensors)
+    response.profile = profile
     let byteCountMax = response.encodedBytesMax
     let held = try residents.findingRoom(sparing: model) { () throws(MemoryError) in
       try residents.buffers.reserve(byteCountMax)

@@ -100,16 +100,19 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     let tensors = try residents.findingRoom(sparing: model) { () throws(MemoryError) in
       try residents.buffers.take(InferenceJob.outputByteCount(request, of: model))
     }
+    var profile: RequestProfile?
+    if request.parameters.wantsProfile { profile = try RequestProfile(session, model, residents) }
     try InferenceJob.writeInputs(request, body.bytes, to: session)
     body.giveBack()
     self.body = nil
     try model.checkFile()
     let inputsDone = Clock.nowNanoseconds
-    session.run()
+    if profile == nil { session.run() } else { profile!.run(session) }
     residents.end(model)
     try model.checkFile()
     let inferenceDone = Clock.nowNanoseconds
-    let answer = try InferenceJob.answer(request, of: model, session, tensors, residents)
+    let answer = try InferenceJob.answer(
+      request, of: model, session, tensors, residents, profile: profile?.json(session, isa: residents.kernels.name))
     durations.inputNanoseconds = inputsDone - start
     durations.inferenceNanoseconds = inferenceDone - inputsDone
     durations.outputNanoseconds = Clock.nowNanoseconds - inferenceDone

@@ -91,6 +91,9 @@ public enum Process {
   /// Most bytes of memory this process has had resident at once.
   public static var peakResidentByteCount: Int { memoryByteCount("VmHWM") ?? 0 }
 
+  /// How often the kernel took the processor away from a thread of this process that wanted to go on.
+  public static var involuntarySwitchCount: Int { Int(thimble_involuntary_switch_count()) }
+
   public static var physicalMemoryByteCount: Int { Int(thimble_physical_memory_byte_count()) }
 }
 
@@ -100,6 +103,13 @@ public struct ChildProcess: Sendable {
 
   /// Starts `path` with the arguments; it inherits the environment and the standard streams.
   public init(path: String, arguments: [String]) throws(SystemError) {
+    try self.init(path: path, arguments: arguments) { thimble_start_process($0, $1) }
+  }
+
+  init(
+    path: String, arguments: [String],
+    start: (UnsafePointer<CChar>, UnsafePointer<UnsafePointer<CChar>?>) -> Int32
+  ) throws(SystemError) {
     // One block of zero-terminated strings, and pointers into it.
     var text: [CChar] = []
     var starts: [Int] = []
@@ -111,7 +121,7 @@ public struct ChildProcess: Sendable {
     identifier = try text.withUnsafeBufferPointer { (text) throws(SystemError) -> Int32 in
       var pointers: [UnsafePointer<CChar>?] = starts.map { text.baseAddress! + $0 }
       pointers.append(nil)
-      return try retrying("start", path) { thimble_start_process(path, pointers) }
+      return try retrying("start", path) { start(text.baseAddress!, pointers) }
     }
   }
 

@@ -114,6 +114,35 @@ struct Arguments {
     return value
   }
 
+  /// Whole numbers with commas between; none where the option is not given.
+  func integers(_ name: String, in range: ClosedRange<Int>) throws(CommandError) -> [Int] {
+    var values: [Int] = []
+    for word in words(name) {
+      guard let value = Int(word), range.contains(value) else {
+        throw .usage(
+          "--\(name) takes whole numbers from \(range.lowerBound) to \(range.upperBound), as in 1,2, not \(word)")
+      }
+      values.append(value)
+    }
+    return values
+  }
+
+  /// Sizes with commas between; none where the option is not given.
+  func byteCounts(_ name: String) throws(CommandError) -> [Int] {
+    var values: [Int] = []
+    for word in words(name) {
+      guard let value = ByteCount.parse(word), value > 0 else {
+        throw .usage("--\(name) takes sizes as in 4M,64M, not \(word)")
+      }
+      values.append(value)
+    }
+    return values
+  }
+
+  private func words(_ name: String) -> [String] {
+    (text(name) ?? "").utf8.split(separator: UInt8(ascii: ",")).map { String(decoding: $0, as: UTF8.self) }
+  }
+
   func byteCount(_ name: String) throws(CommandError) -> Int? {
     guard let text = text(name) else { return nil }
     guard let value = ByteCount.parse(text), value > 0 else {

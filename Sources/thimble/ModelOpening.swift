@@ -81,7 +81,7 @@ enum ModelOpening {
     }
   }
 
-  private static func isTFLite(_ path: String) throws(CommandError) -> Bool {
+  static func isTFLite(_ path: String) throws(CommandError) -> Bool {
     // Read, not mapped: to touch a page may make a megabyte of the file resident.
     var bytes = [UInt8](repeating: 0, count: 8)
     do throws(SystemError) {

@@ -56,14 +56,6 @@ import Testing
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
   }
 
-  @Test func profileNamesEveryOperator() throws {
-    let result = try Program.run(["profile", SharedFiles.digits, "--runs", "2", "--json"])
-    #expect(result.status == 0, "\(result.error)")
-    let operators = try #require(try result.json()["operators"] as? [[String: Any]])
-    #expect(operators.compactMap { $0["name"] as? String }.contains("SOFTMAX"))
-    #expect(operators.allSatisfy { ($0["ns"] as? Int ?? 0) > 0 })
-  }
-
   @Test func importInspectRun() throws {
     let folder = try TemporaryFolder()
     let model = folder.file("digits.thimble")
@@ -100,22 +92,6 @@ import Testing
       }
     }
     #expect(answers.count == 1)
-  }
-
-  @Test func theWorkerSpeaksLines() throws {
-    let result = try Program.run(
-      ["bench", SharedFiles.digits, "--worker"], input: "run 3\n\nmem\nrun 1\nnonsense\nrun x\nquit\nrun 9\n")
-    #expect(result.status == 0, "\(result.error)")
-    let lines = try result.output.split(separator: "\n").map {
-      try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])
-    }
-    try #require(lines.count == 6)
-    #expect(lines[0]["ready"] as? Bool == true && (lines[0]["load_ms"] as? Double ?? 0) > 0)
-    #expect((lines[1]["ns"] as? [Int])?.count == 3 && lines[1]["cpu_ns"] as? Int != nil)
-    #expect(lines[2].isEmpty && lines[4].isEmpty && lines[5].isEmpty)
-    #expect((lines[3]["ns"] as? [Int])?.count == 1)
-    // The end of input ends it too.
-    #expect(try Program.run(["bench", SharedFiles.digits, "--worker"]).status == 0)
   }
 
   /// What cannot be read or run is one clear line and status 1.

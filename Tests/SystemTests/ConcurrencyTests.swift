@@ -194,4 +194,30 @@ extension System.Socket {
       systemError { () throws(SystemError) in _ = try ChildProcess(path: "/no/such", arguments: []) }?.message
         == "cannot start /no/such: No such file or directory")
   }
+
+  @Test func childrenTalk() throws {
+    let echo = try TalkingProcess(path: "/bin/cat", arguments: [])
+    for line in ["one", "", String(repeating: "long ", count: 5000)] {
+      try echo.send(line)
+      #expect(try echo.receive() == Array(line.utf8))
+    }
+    let short = try TalkingProcess(path: "/bin/sh", arguments: ["-c", "echo first; echo second; printf unfinished"])
+    #expect(try short.wait() == 0 && short.wait() == 0)
+    #expect(try short.receive() == Array("first".utf8))
+    #expect(try short.receive() == Array("second".utf8))
+    #expect(try short.receive() == nil)
+    #expect(systemError { () throws(SystemError) in try short.send("x") }?.message.contains("Broken pipe") == true)
+    #expect(throws: SystemError.self) { try TalkingProcess(path: "/no/such", arguments: []) }
+  }
+
+  @Test func processorTicksAreRead() throws {
+    let text = "cpu  10 20 30 40 50 60 70 80 5 6\ncpu0 1 2 3\n"
+    let ticks = try #require(ProcessorTicks(parsing: Array(text.utf8)))
+    #expect(ticks.total == 360 && ticks.stolen == 80)
+    for bad in ["", "cpu 1 2 3\n", "cpu0 1 2 3 4 5 6 7 8\n", "cpu 1 2 3 4 5 6 7 x\n", "cpu -1 2 3 4 5 6 7 8\n"] {
+      #expect(ProcessorTicks(parsing: Array(bad.utf8)) == nil, "\(bad)")
+    }
+    #expect(ProcessorTicks(parsing: Array("cpu 9223372036854775807 2 3 4 5 6 7 8\n".utf8)) == nil)
+    #expect(try #require(ProcessorTicks.now).total > 0)
+  }
 }

@@ -118,6 +118,7 @@ int32_t thimble_usable_processors(void);  // sched_getaffinity
 int64_t thimble_now_nanoseconds(void);          // monotonic
 int64_t thimble_wall_clock_milliseconds(void);  // since 1970
 int64_t thimble_process_cpu_nanoseconds(void);
+int64_t thimble_involuntary_switch_count(void);  // of all threads of this process
 int64_t thimble_physical_memory_byte_count(void);
 int32_t thimble_process_id(void);
 int32_t thimble_argument_count(void);
@@ -126,6 +127,8 @@ const char *_Nullable thimble_environment(const char *name);
 const char *thimble_error_text(int32_t error_number);
 // A program started with this one's own binary; returns its process id. arguments ends with null.
 int32_t thimble_start_process(const char *path, const char *_Nullable const *_Nonnull arguments);
+// The same with its standard input and output at the other ends of a socket, which is returned in `fd`, closed on exec.
+int32_t thimble_start_talking_process(const char *path, const char *_Nullable const *_Nonnull arguments, int32_t *fd);
 int32_t thimble_terminate_process(int32_t process_id);
 // Exit status, or 128 + signal; −EAGAIN while it runs, where the call does not block.
 int32_t thimble_wait_process(int32_t process_id, bool blocks);

@@ -15,6 +15,20 @@ final class StripedStep: Step {
   }
 
   func run(_ context: borrowing StepContext, part: Int, of parts: Int) {
+    var clock = NoClock()
+    run(context, part: part, of: parts, &clock)
+  }
+
+  func run(_ context: borrowing StepContext, part: Int, of parts: Int, clock: inout OperatorClock) {
+    var members = ChainClock(first: clock.beginStep(operatorCount: members.count), clock: clock)
+    run(context, part: part, of: parts, &members)
+    clock = members.clock
+  }
+
+  private func run<Clock: MemberClock>(
+    _ context: borrowing StepContext, part: Int, of parts: Int, _ clock: inout Clock
+  ) {
+    clock.begin(member: 0)
     for index in weights.indices { weights[index].hold(part: part) }
     var done = Chain.Rows()
     var end = 0
@@ -26,7 +40,9 @@ final class StripedStep: Step {
       for member in members.indices {
         if member > 0 { context.wait(part: part) }
         let rows = Int(done[member])..<Int(targets[member])
+        clock.begin(member: member)
         if !rows.isEmpty { members[member].run(context, rows: rows, part: part, of: parts) }
+        clock.finish()
       }
       done = targets
     }

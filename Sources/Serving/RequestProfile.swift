@@ -1,0 +1,55 @@
+import Memory
+import Protocols
+import Runtime
+import Tensors
+
+/// What one request's inference took, operator by operator, for a client that asks for it with `thimble_profile`.
+struct RequestProfile {
+  private var recording: Recording
+  /// The bound of the text, and the reservation of all of it.
+  private let jsonBytesMax: Int
+  private let held: HeldMemory
+
+  /// Finds memory for it, before the model runs.
+  init(_ session: Session, _ model: LoadedModel, _ residents: ModelResidents) throws(ServingError) {
+    let textBytesMax = session.operatorSummaries.reduce(256) { $0 + RequestProfile.jsonBytesMax($1) }
+    let byteCount = session.recordingByteCount + session.residenciesByteCount + textBytesMax
+    held = try residents.findingRoom(sparing: model) { () throws(MemoryError) in
+      try residents.buffers.reserve(byteCount)
+    }
+    recording = session.makeRecording()
+    jsonBytesMax = textBytesMax
+  }
+
+  /// Names of members and numbers take less than 400 bytes.
+  private static func jsonBytesMax(_ summary: Session.OperatorSummary) -> Int {
+    400 + 6 * summary.name.utf8.count + 21 * summary.outputShape.rank
+  }
+
+  mutating func run(_ session: Session) { session.run(recording: &recording) }
+
+  /// `{"isa","threads","ns","operators":[{…,"ns","busy_ns"}]}`, in nanoseconds.
+  func json(_ session: Session, isa: String) -> [UInt8] {
+    var json = JSONWriter()
+    json.bytes.reserveCapacity(jsonBytesMax)
+    json.beginObject()
+    json.member("isa", isa)
+    json.member("threads", session.threadCount)
+    json.member("ns", Int(recording.totalNanoseconds))
+    json.key("operators")
+    json.beginArray()
+    let residencies = session.weightResidencies
+    for (index, summary) in session.operatorSummaries.enumerated() {
+      json.beginObject()
+      OperatorDocument.write(summary, residencies[index], to: &json)
+      json.member("ns", Int(recording.nanoseconds(index)))
+      json.member("busy_ns", Int(recording.busyNanoseconds(index)))
+      json.endObject()
+    }
+    json.endArray()
+    json.endObject()
+    assert(json.bytes.count <= jsonBytesMax, "a profile's bound is too low")
+    withExtendedLifetime(held) {}
+    return json.bytes
+  }
+}
