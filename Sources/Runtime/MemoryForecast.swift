@@ -68,13 +68,18 @@ public struct MemoryForecast: ~Copyable {
       slowdown: nanoseconds / fullNanoseconds)
   }
 
-  /// Budgets from the least to the full one, each a constant factor above the one before.
+  /// The budget of a point of the curve, from the least budget to the full one.
+  public func curveBudgetByteCount(_ point: Int, of pointCount: Int) -> Int {
+    // Between the two as squares: where memory is short a little more of it does most.
+    let share = Double(point * point) / Double((pointCount - 1) * (pointCount - 1))
+    return leastBudgetByteCount + Int(Double(fullBudgetByteCount - leastBudgetByteCount) * share)
+  }
+
+  /// What happens under budgets from the least to the full one.
   public func curve(pointCount: Int) -> [Entry] {
     var entries: [Entry] = []
     for point in 0..<pointCount {
-      // Between the two as squares: where memory is short a little more of it does most.
-      let share = Double(point * point) / Double((pointCount - 1) * (pointCount - 1))
-      let budget = leastBudgetByteCount + Int(Double(fullBudgetByteCount - leastBudgetByteCount) * share)
+      let budget = curveBudgetByteCount(point, of: pointCount)
       if let entry = entry(budgetByteCount: budget), entry.budgetByteCount != entries.last?.budgetByteCount {
         entries.append(entry)
       }

@@ -16,8 +16,8 @@ final class LoadedModel: @unchecked Sendable {
   let file: FileIdentity
   let opened: File
   /// Bytes of the budget that it holds even asleep: labels, and the names of its inputs and outputs.
-  var describingByteCount: Int { describing.byteCount }
-  private let describing: HeldMemory
+  var describingByteCount: Int { describing.reduce(0) { $0 + $1.byteCount } }
+  private let describing: [HeldMemory]
   /// The worker's alone, as `Session` wants it.
   private(set) var session: Session?
   private var vainCacheByteCount: Int?
@@ -76,7 +76,7 @@ final class LoadedModel: @unchecked Sendable {
 
   init(
     name: String, version: Int, configuration: ModelConfiguration, file opened: consuming File, identity: FileIdentity,
-    session: Session, describing: HeldMemory
+    session: Session, describing: [HeldMemory]
   ) {
     self.describing = describing
     self.name = name

@@ -53,11 +53,43 @@ struct ModelLoader: Sendable {
     // What is examined is what is opened: the path may name another file a moment later.
     let opened: File
     do { opened = try File(reading: path) } catch { throw .repository(error) }
-    let status: FileStatus
-    do { status = try opened.status() } catch { throw .repository(error) }
-    guard status.isRegular else { throw .notAFile(path: path) }
+    let status = try ModelLoader.regularStatus(of: opened)
     return try residents.load(
       name: name, version: version, configuration: configuration, file: opened, identity: FileIdentity(status))
+  }
+
+  /// The answer to `POST /v2/thimble/plan`; without a version for the highest that the configuration selects. `loaded` are the
+  /// versions that hold memory for what describes them.
+  func plan(_ request: PlanRequest, loaded: [Int]) throws(ServingError) -> Answer {
+    let name = request.model.name
+    let configuration = try configuration(of: name, replacedBy: nil)
+    let versions = directory.versions(of: name)
+    let version: Int
+    if let wanted = request.model.version {
+      guard let found = ModelDirectory.version(wanted), versions.contains(found) else {
+        throw .unknownVersion(model: name, version: wanted)
+      }
+      version = found
+    } else {
+      guard let highest = try configuration.selected(of: versions, model: name).last else {
+        throw .noVersion(model: name)
+      }
+      version = highest
+    }
+    let file: File
+    do { file = try File(reading: directory.file(of: name, version: version)) } catch { throw .repository(error) }
+    _ = try ModelLoader.regularStatus(of: file)
+    let describingByteCount = Mapping.roundedToPages(LoadedModel.describingByteCount(configuration.labels, []))
+    return try residents.plan(
+      file, name: name, version: version, describingByteCount: loaded.contains(version) ? 0 : describingByteCount,
+      budgetByteCount: request.memoryBudgetByteCount)
+  }
+
+  private static func regularStatus(of file: borrowing File) throws(ServingError) -> FileStatus {
+    let status: FileStatus
+    do { status = try file.status() } catch { throw .repository(error) }
+    guard status.isRegular else { throw .notAFile(path: file.path) }
+    return status
   }
 
   private func configuration(of name: String, replacedBy text: String?) throws(ServingError) -> ModelConfiguration {

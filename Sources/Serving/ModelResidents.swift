@@ -71,11 +71,14 @@ final class ModelResidents: @unchecked Sendable {
     name: String, version: Int, configuration: ModelConfiguration, file: consuming File,
     identity: FileIdentity
   ) throws(ServingError) -> LoadedModel {
-    let session = try open(file, for: nil)
-    let byteCount = LoadedModel.describingByteCount(configuration.labels, session.inputs + session.outputs)
+    // First, since a session may take all that is left.
+    let labels = try describe(LoadedModel.describingByteCount(configuration.labels, []), file, holding: 0)
+    let session = try open(file, for: nil, holding: labels.byteCount)
+    let ports = try describe(
+      LoadedModel.describingByteCount([], session.inputs + session.outputs), file, holding: labels.byteCount)
     let model = LoadedModel(
       name: name, version: version, configuration: configuration, file: file, identity: identity, session: session,
-      describing: try reserve(byteCount, for: .metadata))
+      describing: [labels, ports])
     lock.withLock {
       awake.append(model)
       describedByteCount += model.describingByteCount
@@ -84,13 +87,27 @@ final class ModelResidents: @unchecked Sendable {
     return model
   }
 
-  /// The model's session, made anew where it sleeps. Errors: the budget refuses, its file has changed in place, it is gone.
-  func wake(_ model: LoadedModel) throws(ServingError) -> Session {
+  /// Reserves what describes a model. It holds `holding` bytes for that already.
+  private func describe(
+    _ byteCount: Int, _ file: borrowing File, holding: Int
+  ) throws(ServingError) -> HeldMemory {
+    do throws(ServingError) {
+      return try findingRoom(sparing: nil, holding: holding) { () throws(MemoryError) in
+        HeldMemory(try budget.reserve(byteCount, for: .metadata))
+      }
+    } catch {
+      throw explained(error, file, sparing: nil, holding: holding + Mapping.roundedToPages(byteCount))
+    }
+  }
+
+  /// The model's session, made anew where it sleeps, for a request that holds `holding` bytes. Errors: the budget refuses, its
+  /// file has changed in place, it is gone.
+  func wake(_ model: LoadedModel, holding: Int = 0) throws(ServingError) -> Session {
     if let session = model.session { return session }
     guard model.residency.state == .asleep else {
       throw .modelUnavailable(model: model.name, reason: "unloaded")
     }
-    model.wake(try open(model.opened, for: model))
+    model.wake(try open(model.opened, for: model, holding: holding))
     let isAlike = model.session.map { $0.inputs.isAlike(model.inputs) && $0.outputs.isAlike(model.outputs) }
     guard isAlike == true else {
       leave(model, .asleep)
@@ -105,20 +122,29 @@ final class ModelResidents: @unchecked Sendable {
     return session
   }
 
-  /// Tries until it fits or nobody can give up more.
-  private func open(_ file: borrowing File, for model: LoadedModel?) throws(ServingError) -> Session {
+  private func open(
+    _ file: borrowing File, for model: LoadedModel?, holding: Int
+  ) throws(ServingError) -> Session {
+    try findingRoom(for: file, sparing: model, holding: holding) { () throws(SessionError) in try session(file) }
+  }
+
+  /// Tries what reads a model's file until it fits or nobody can give up more.
+  func findingRoom<Result>(
+    for file: borrowing File, sparing model: LoadedModel?, holding: Int, _ body: () throws(SessionError) -> Result
+  ) throws(ServingError) -> Result {
     var triesLeft = triesMax
     while true {
-      do throws(SessionError) {
-        return try session(file)
-      } catch {
+      do throws(SessionError) { return try body() } catch {
         // A session that could not be made may have left its claims.
         workspace.trim()
         switch error {
         case .file(let error): throw .modelFile(path: file.path, error)
         case .memory(let error):
           triesLeft -= 1
-          guard triesLeft > 0, makeRoom(for: error, sparing: model) else { throw refusal(error, sparing: model) }
+          guard triesLeft > 0, makeRoom(for: error, sparing: model) else {
+            let refusal = refusal(error, sparing: model, holding: holding)
+            throw explained(refusal, file, sparing: model, holding: holding)
+          }
         }
       }
     }
@@ -149,9 +175,10 @@ final class ModelResidents: @unchecked Sendable {
 
   // MARK: Use
 
-  /// The session, awake and with its share of the budget: for one run that starts now.
-  func begin(_ model: LoadedModel) throws(ServingError) -> Session {
-    let session = try wake(model)
+  /// The session, awake and with its share of the budget: for one run that starts now, for a request that holds `holding`
+  /// bytes.
+  func begin(_ model: LoadedModel, holding: Int) throws(ServingError) -> Session {
+    let session = try wake(model, holding: holding)
     let now = Clock.nowNanoseconds
     share(model, now)
     model.use(at: now)

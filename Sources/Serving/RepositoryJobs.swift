@@ -43,6 +43,30 @@ final class LoadJob: QueuedJob, @unchecked Sendable {
   }
 }
 
+/// Says what a model would take. To read its file takes memory, so it has its turn like a load.
+final class PlanJob: QueuedJob, @unchecked Sendable {
+  private let request: PlanRequest
+  private let loader: ModelLoader
+  private let loaded: [Int]
+  private var answer: Answer?
+
+  init(connection: UInt64, request: PlanRequest, loader: ModelLoader, loaded: [Int]) {
+    self.request = request
+    self.loader = loader
+    self.loaded = loaded
+    super.init(connection: connection)
+  }
+
+  override func run() {
+    do throws(ServingError) { answer = try loader.plan(request, loaded: loaded) } catch { answer = Answer(error) }
+  }
+
+  override func finish(_ server: Server) -> Answer {
+    defer { answer = nil }
+    return answer ?? Answer(.stopping)
+  }
+}
+
 /// Drops the last references to a model's versions once every request before it is done.
 final class UnloadJob: QueuedJob, @unchecked Sendable {
   private let name: String
