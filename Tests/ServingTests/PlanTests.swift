@@ -42,6 +42,7 @@ import Testing
     let client = try TestClient(files.socket)
     #expect(try client.get("/v2/health/live")?.status == 200)
     let before = server.budget.reservedByteCount
+    let buffers = server.budget.reservedByteCount(for: .buffers)
     let answer = try plan(client, #"{"model":"digits","threads":9}"#)
     #expect(answer["model"]?.string == "digits" && answer["version"]?.string == "2")
     #expect(try number(answer, "threads") == 1)
@@ -56,7 +57,7 @@ import Testing
     #expect(try number(memory, "budget_bytes") == server.budget.limitByteCount)
     // The labels are what the model adds to what the server holds.
     let taken = try number(memory, "taken_bytes")
-    #expect(taken == before + 4096, "\(taken), \(before)")
+    #expect(taken == before - buffers + ServingLimits.receiveBufferBytes + 4096)
     #expect(try number(memory, "available_bytes") > server.budget.limitByteCount / 2)
     #expect(try number(memory, "reclaimable_bytes") < 64 << 10)
     // Nothing has been loaded, and nothing is held but a spare buffer.
@@ -128,7 +129,7 @@ import Testing
     let files = try TestRepository()
     try files.addModel("small")
     // What describes it counts as well.
-    let labels = (0..<2000).map { "\"a label of some length \($0)\"" }.joined(separator: ",")
+    let labels = (0..<300).map { "\"a label of some length \($0)\"" }.joined(separator: ",")
     try files.addNetwork("vast", TestRepository.networks[index])
     try files.write(#"{"labels":[\#(labels)]}"#, to: "models/vast/config.json")
     let roomy = try TestServer(files) { $0.initialLoad = .only([]) }
@@ -136,15 +137,16 @@ import Testing
     let planned = try number(try plan(client, #"{"model":"vast"}"#), "least_budget_bytes")
     client.hangUp()
     end(roomy)
-    // The file can be read in this, but not run.
     let limit = planned - (32 << 10)
     let refusal = try load("vast", files, budgetBytes: limit)
     #expect(refusal?.status == 507, "\(refusal?.text ?? "")")
     #expect(refusal?.text.contains("when every other model sleeps") == true)
     let numbers = try JSON(parsing: refusal?.text ?? "")
     let least = try number(numbers, "least_memory_budget_bytes")
-    #expect(least == planned)
-    #expect(numbers["least_is_to_run"]?.bool == true)
+    // One of these takes more to be read than to be run.
+    let isToRun = index != 1
+    #expect(numbers["least_is_to_run"]?.bool == isToRun)
+    #expect(isToRun ? least == planned : least <= planned)
     #expect(try number(numbers, "needed_bytes") - number(numbers, "available_bytes") == least - limit)
     // To read the file may have put the small one to sleep.
     #expect(try #require(numbers["models"]?.array).count <= 1)
