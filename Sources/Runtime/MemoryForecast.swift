@@ -8,6 +8,9 @@ public struct MemoryForecast: ~Copyable {
   private let rates: DeviceRates
   /// Bytes of the budget that are taken before the model: program, stacks, other models.
   private let takenByteCount: Int
+  /// Bytes that are needed once, before the model is loaded, and those that are held beside it from then on.
+  private let openingByteCount: Int
+  private let heldByteCount: Int
   /// Time of an inference that keeps everything.
   public let fullNanoseconds: Double
   private let fullAddedNanoseconds: Double
@@ -26,12 +29,15 @@ public struct MemoryForecast: ~Copyable {
     public let slowdown: Double
   }
 
+  /// `preparingByteCount` bytes are needed for something else before the file is opened, and are given back; `heldByteCount` are
+  /// taken beside the model once the file has been read.
   public init(
-    _ file: consuming ModelFile, threadCount: Int, rates: DeviceRates, takenByteCount: Int
+    _ file: consuming ModelFile, threadCount: Int, rates: DeviceRates, takenByteCount: Int, preparingByteCount: Int = 0,
+    heldByteCount: Int = 0
   ) {
     let full = MemoryPlan.full(file, threadCount: threadCount)
     let least = MemoryPlan.least(file, threadCount: threadCount)
-    let opening = file.openingByteCount
+    let opening = max(preparingByteCount, file.openingByteCount)
     fullAddedNanoseconds = full.addedNanoseconds
     fullNanoseconds =
       CostModel(rates: rates, threadCount: threadCount).nanoseconds(file.graph) + full.addedNanoseconds
@@ -41,11 +47,14 @@ public struct MemoryForecast: ~Copyable {
     where plan.addedNanoseconds - full.addedNanoseconds <= MemoryForecast.fullSpeedTolerance * fullNanoseconds {
       fullPeak = min(fullPeak, plan.peakByteCount)
     }
-    fullBudgetByteCount = takenByteCount + max(opening, fullPeak)
-    leastBudgetByteCount = takenByteCount + max(opening, min(least.peakByteCount, full.peakByteCount))
+    fullBudgetByteCount = takenByteCount + max(opening, heldByteCount + fullPeak)
+    leastBudgetByteCount =
+      takenByteCount + max(opening, heldByteCount + min(least.peakByteCount, full.peakByteCount))
     self.threadCount = threadCount
     self.rates = rates
     self.takenByteCount = takenByteCount
+    openingByteCount = opening
+    self.heldByteCount = heldByteCount
     self.file = file
   }
 
@@ -57,14 +66,15 @@ public struct MemoryForecast: ~Copyable {
   /// Nil where the budget is too small.
   public func entry(budgetByteCount: Int) -> Entry? {
     let available = budgetByteCount - takenByteCount
-    guard available >= file.openingByteCount,
+    guard available >= openingByteCount,
       let plan = MemoryPlan(
-        file, threadCount: threadCount, availableByteCount: available, rates: rates, workspace: nil)
+        file, threadCount: threadCount, availableByteCount: available - heldByteCount, rates: rates, workspace: nil)
     else { return nil }
     let nanoseconds = fullNanoseconds + plan.addedNanoseconds - fullAddedNanoseconds
     return Entry(
       budgetByteCount: budgetByteCount, plan: plan,
-      peakByteCount: takenByteCount + max(file.openingByteCount, plan.peakByteCount), nanoseconds: nanoseconds,
+      peakByteCount: takenByteCount + max(openingByteCount, heldByteCount + plan.peakByteCount),
+      nanoseconds: nanoseconds,
       slowdown: nanoseconds / fullNanoseconds)
   }
 

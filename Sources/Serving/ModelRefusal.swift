@@ -15,9 +15,11 @@ public struct ModelRefusal: Sendable {
   public let availableByteCount: Int
   /// The least budget in which this server runs the model while every other one sleeps.
   public let leastBudgetByteCount: Int
-  /// Nil where `leastBudgetByteCount` is for running the model; else the file, which is too large to be read in this budget: it
-  /// is for reading it, and more may be needed to run it.
+  /// Nil where `leastBudgetByteCount` is for running the model; else a file that this budget has no room to read: the least is
+  /// for reading it, and more may be needed to run the model.
   public let unreadPath: String?
+  /// Whether that file is the model itself, not its configuration.
+  public let isModel: Bool
   /// The largest first.
   public let holders: [Holder]
 
@@ -42,7 +44,11 @@ public struct ModelRefusal: Sendable {
     var text =
       "out of memory budget: \(ByteCount.text(neededByteCount)) needed, \(ByteCount.text(availableByteCount)) left when "
       + "every other model sleeps; give --memory-budget \(ByteCount.option(leastBudgetByteCount)) or more"
-    if let unreadPath { text += " to read the file: `thimble plan \(unreadPath)` says what running it takes" }
+    if let unreadPath, isModel {
+      text += " to read the file: `thimble plan \(unreadPath)` says what running it takes"
+    } else if let unreadPath {
+      text += " to read \(unreadPath)"
+    }
     for (index, holder) in holders.enumerated() {
       text += index == 0 ? "; then held by " : ", "
       text += "\(holder.name) version \(holder.version) (\(ByteCount.text(holder.byteCount)))"

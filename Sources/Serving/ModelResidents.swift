@@ -60,25 +60,25 @@ final class ModelResidents: @unchecked Sendable {
   // MARK: Loading and waking
 
   /// Reserves bytes that the heap will hold, at the expense of models where that is needed.
-  func reserve(_ byteCount: Int, for purpose: MemoryBudget.Purpose) throws(ServingError) -> HeldMemory {
-    try findingRoom(sparing: nil) { () throws(MemoryError) in
+  func reserve(
+    _ byteCount: Int, for purpose: MemoryBudget.Purpose, holding: Int
+  ) throws(ServingError) -> HeldMemory {
+    try findingRoom(sparing: nil, holding: holding) { () throws(MemoryError) in
       HeldMemory(try budget.reserve(byteCount, for: purpose))
     }
   }
 
   /// Loads a version from a file that has been opened, at the expense of others where that is needed.
   func load(
-    name: String, version: Int, configuration: ModelConfiguration, file: consuming File,
-    identity: FileIdentity
+    name: String, version: Int, configuration: ModelConfiguration, file: consuming File, identity: FileIdentity,
+    claims: ModelClaims
   ) throws(ServingError) -> LoadedModel {
     // First, since a session may take all that is left.
-    let labels = try describe(LoadedModel.describingByteCount(configuration.labels, []), file, holding: 0)
-    let session = try open(file, for: nil, holding: labels.byteCount)
-    let ports = try describe(
-      LoadedModel.describingByteCount([], session.inputs + session.outputs), file, holding: labels.byteCount)
+    let labels = try reserveLabels(claims, file)
+    let (session, ports) = try open(file, for: nil, claims: claims)
     let model = LoadedModel(
       name: name, version: version, configuration: configuration, file: file, identity: identity, session: session,
-      describing: [labels, ports])
+      describing: ports.map { [labels, $0] } ?? [labels])
     lock.withLock {
       awake.append(model)
       describedByteCount += model.describingByteCount
@@ -87,16 +87,11 @@ final class ModelResidents: @unchecked Sendable {
     return model
   }
 
-  /// Reserves what describes a model. It holds `holding` bytes for that already.
-  private func describe(
-    _ byteCount: Int, _ file: borrowing File, holding: Int
-  ) throws(ServingError) -> HeldMemory {
+  private func reserveLabels(_ claims: ModelClaims, _ file: borrowing File) throws(ServingError) -> HeldMemory {
     do throws(ServingError) {
-      return try findingRoom(sparing: nil, holding: holding) { () throws(MemoryError) in
-        HeldMemory(try budget.reserve(byteCount, for: .metadata))
-      }
+      return try reserve(claims.labelsByteCount, for: .metadata, holding: claims.requestByteCount)
     } catch {
-      throw explained(error, file, sparing: nil, holding: holding + Mapping.roundedToPages(byteCount))
+      throw explained(error, file, sparing: nil, claims)
     }
   }
 
@@ -107,7 +102,7 @@ final class ModelResidents: @unchecked Sendable {
     guard model.residency.state == .asleep else {
       throw .modelUnavailable(model: model.name, reason: "unloaded")
     }
-    model.wake(try open(model.opened, for: model, holding: holding))
+    model.wake(try open(model.opened, for: model, claims: ModelClaims(requestByteCount: holding)).session)
     let isAlike = model.session.map { $0.inputs.isAlike(model.inputs) && $0.outputs.isAlike(model.outputs) }
     guard isAlike == true else {
       leave(model, .asleep)
@@ -123,14 +118,17 @@ final class ModelResidents: @unchecked Sendable {
   }
 
   private func open(
-    _ file: borrowing File, for model: LoadedModel?, holding: Int
-  ) throws(ServingError) -> Session {
-    try findingRoom(for: file, sparing: model, holding: holding) { () throws(SessionError) in try session(file) }
+    _ file: borrowing File, for model: LoadedModel?, claims: ModelClaims
+  ) throws(ServingError) -> (session: Session, ports: HeldMemory?) {
+    try findingRoom(for: file, sparing: model, claims) { () throws(SessionError) in
+      try session(file, describingPorts: claims.describesPorts)
+    }
   }
 
   /// Tries what reads a model's file until it fits or nobody can give up more.
   func findingRoom<Result>(
-    for file: borrowing File, sparing model: LoadedModel?, holding: Int, _ body: () throws(SessionError) -> Result
+    for file: borrowing File, sparing model: LoadedModel?, _ claims: ModelClaims,
+    _ body: () throws(SessionError) -> Result
   ) throws(ServingError) -> Result {
     var triesLeft = triesMax
     while true {
@@ -142,35 +140,56 @@ final class ModelResidents: @unchecked Sendable {
         case .memory(let error):
           triesLeft -= 1
           guard triesLeft > 0, makeRoom(for: error, sparing: model) else {
-            let refusal = refusal(error, sparing: model, holding: holding)
-            throw explained(refusal, file, sparing: model, holding: holding)
+            throw explained(
+              refusal(error, sparing: model, holding: claims.heldByteCount), file, sparing: model, claims)
           }
         }
       }
     }
   }
 
-  private func session(_ file: borrowing File) throws(SessionError) -> Session {
+  /// What a session was offered; nothing where its file could not be read.
+  private struct Offer {
+    var memoryByteCount: Int?
+    var availableByteCount = 0
+  }
+
+  private func session(
+    _ file: borrowing File, describingPorts: Bool
+  ) throws(SessionError) -> (session: Session, ports: HeldMemory?) {
     // A session takes what there is: it is to leave some for requests, unless it needs that itself.
-    let available = budget.availableByteCount
-    let wanted = available - ServingLimits.headroomByteCount(budget.limitByteCount)
+    var offer = Offer()
+    let headroom = ServingLimits.headroomByteCount(budget.limitByteCount)
     do throws(SessionError) {
-      return try session(file, memoryByteCount: max(0, wanted))
+      return try session(file, describingPorts, leaving: headroom, &offer)
     } catch {
-      guard case .memory(.doesNotFit(let needed, max(0, wanted), let least)) = error else { throw error }
-      guard needed <= available else {
-        throw .memory(.doesNotFit(needed: needed, available: available, leastBudget: least))
+      guard let offered = offer.memoryByteCount,
+        case .memory(.doesNotFit(let needed, offered, let least)) = error
+      else { throw error }
+      guard needed <= offer.availableByteCount else {
+        throw .memory(.doesNotFit(needed: needed, available: offer.availableByteCount, leastBudget: least))
       }
     }
     workspace.trim()
-    return try session(file, memoryByteCount: available)
+    return try session(file, describingPorts, leaving: 0, &offer)
   }
 
-  private func session(_ file: borrowing File, memoryByteCount: Int) throws(SessionError) -> Session {
+  private func session(
+    _ file: borrowing File, _ describesPorts: Bool, leaving headroom: Int, _ offer: inout Offer
+  ) throws(SessionError) -> (session: Session, ports: HeldMemory?) {
     let opened: ModelFile
     do { opened = try ModelFile.open(file, budget: budget) } catch { throw SessionError(error) }
-    return try Session(
-      opened, kernels: kernels, pool: pool, budget: budget, workspace: workspace, memoryByteCount: memoryByteCount)
+    var ports: HeldMemory?
+    if describesPorts {
+      let byteCount = LoadedModel.portsByteCount(opened.graph)
+      do { ports = HeldMemory(try budget.reserve(byteCount, for: .metadata)) } catch { throw .memory(error) }
+    }
+    let available = budget.availableByteCount
+    let wanted = max(0, available - headroom)
+    offer = Offer(memoryByteCount: wanted, availableByteCount: available)
+    let session = try Session(
+      opened, kernels: kernels, pool: pool, budget: budget, workspace: workspace, memoryByteCount: wanted)
+    return (session, ports)
   }
 
   // MARK: Use

@@ -25,7 +25,9 @@ final class LoadJob: QueuedJob, @unchecked Sendable {
 
   override func run() {
     do throws(ServingError) {
-      result = .success(try loader.load(name, configuration: configuration, current: current))
+      result = .success(
+        try loader.load(
+          name, configuration: configuration, current: current, holding: configurationMemory?.byteCount ?? 0))
     } catch {
       result = .failure(error)
     }

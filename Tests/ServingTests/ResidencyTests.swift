@@ -300,9 +300,9 @@ extension TestRepository {
     #expect(model.cacheByteCount > model.cacheByteCountMin)
     let gate = server.block()
     for _ in 0..<3 {
-      let client = try TestClient(files.socket)
       // A page more than is free beside the client's own buffer; the model keeps more weights than that.
       let byteCount = server.budget.availableByteCount / 4096 * 4096 - ServingLimits.receiveBufferBytes + 4096
+      let client = try TestClient(files.socket)
       try client.send("POST /v2/models/m/infer HTTP/1.1\r\nContent-Length: \(byteCount)\r\n\r\n")
       #expect(server.wait { server.server.scheduler.queuedCount == 1 })
       client.hangUp()
