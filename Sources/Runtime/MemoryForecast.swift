@@ -30,10 +30,11 @@ public struct MemoryForecast: ~Copyable {
   }
 
   /// `preparingByteCount` bytes are needed for something else before the file is opened, and are given back; `heldByteCount` are
-  /// taken beside the model once the file has been read.
+  /// taken beside the model once the file has been read. The budgets that are named are larger than needed by `marginByteCount`: for
+  /// what another process takes more before the model.
   public init(
     _ file: consuming ModelFile, threadCount: Int, rates: DeviceRates, takenByteCount: Int, preparingByteCount: Int = 0,
-    heldByteCount: Int = 0
+    heldByteCount: Int = 0, marginByteCount: Int = 0
   ) {
     let full = MemoryPlan.full(file, threadCount: threadCount)
     let least = MemoryPlan.least(file, threadCount: threadCount)
@@ -47,9 +48,10 @@ public struct MemoryForecast: ~Copyable {
     where plan.addedNanoseconds - full.addedNanoseconds <= MemoryForecast.fullSpeedTolerance * fullNanoseconds {
       fullPeak = min(fullPeak, plan.peakByteCount)
     }
-    fullBudgetByteCount = takenByteCount + max(opening, heldByteCount + fullPeak)
+    fullBudgetByteCount = marginByteCount + takenByteCount + max(opening, heldByteCount + fullPeak)
     leastBudgetByteCount =
-      takenByteCount + max(opening, heldByteCount + min(least.peakByteCount, full.peakByteCount))
+      marginByteCount + takenByteCount
+      + max(opening, heldByteCount + min(least.peakByteCount, full.peakByteCount))
     self.threadCount = threadCount
     self.rates = rates
     self.takenByteCount = takenByteCount

@@ -34,7 +34,9 @@ extension Command {
     let taken = budget.reservedByteCount + (threads - 1) * Thread.stackByteCount
     let rates = DeviceRates.of(kernels, budget: budget)
     let file = try ModelOpening.open(path, budget: budget)
-    let forecast = MemoryForecast(file, threadCount: threads, rates: rates, takenByteCount: taken)
+    let forecast = MemoryForecast(
+      file, threadCount: threads, rates: rates, takenByteCount: taken,
+      marginByteCount: ProgramReservation.variationByteCount)
     _ = program
     if arguments.has("verify") {
       let isKept = try PlanVerification(
