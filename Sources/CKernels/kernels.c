@@ -45,6 +45,7 @@ static const thimble_kernels vnni = {
     .gemm = thimble_gemm_s8_vnni,
     .pixel_bias = thimble_pixel_bias_vnni,
     .depthwise = thimble_depthwise_s8_vnni,
+    .depthwise_rows = thimble_depthwise_rows_vnni,
     .arithmetic = thimble_arithmetic_u8_avx512,
     .pool = thimble_pool_u8_portable,
     .mean = thimble_mean_u8_portable,

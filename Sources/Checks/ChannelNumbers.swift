@@ -32,11 +32,12 @@ struct ChannelNumbers {
       numbers[place] = Int32(bias)
       if bounded {
         numbers[place + 16] = random.int32(in: 1 << 30...Int(Int32.max))
-        numbers[place + 32] = random.int32(in: 1...22)
+        let shiftMax = Int(thimble_bounded_shift_max(requantization.zero_point))
+        numbers[place + 32] = random.int32(in: 1...shiftMax)
         // Most channels should not saturate: a shift that brings the bias near a byte.
         if random.integer(in: 0...3) > 0 {
           let bits = max(1, Int.bitWidth - 1 - max(1, abs(bias) + accumulatorMax / 8).leadingZeroBitCount - 7)
-          numbers[place + 32] = Int32(min(22, bits))
+          numbers[place + 32] = Int32(min(shiftMax, bits))
         }
       } else {
         let edges = [0, 1, 1 << 30, (1 << 30) + 1, Int(Int32.max) - 1, Int(Int32.max)]

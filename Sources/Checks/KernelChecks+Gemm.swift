@@ -126,7 +126,7 @@ extension KernelPair {
     let zeros = GuardedBytes(count: panels * 64)
     let pointers = [UnsafePointer(zeros.base)]
     for roundsOnce in [false, true] {
-      for bounded in [false, true] where !bounded || (1...22).contains(shift) {
+      for bounded in [false, true] where !bounded || (1...thimble_bounded_shift_max(zeroPoint)).contains(shift) {
         let (ours, theirs) = (GuardedBytes(count: channels), GuardedBytes(count: channels))
         withBytes(pointers, numbers) { pointers, numbers in
           for (table, out) in [(table, ours), (reference, theirs)] {

@@ -39,6 +39,7 @@ extension Check {
         Check("\(name) gemm") { pair.gemmProblem() },
         Check("\(name) pixel bias") { pair.pixelBiasProblem() },
         Check("\(name) depthwise") { pair.depthwiseProblem() },
+        Check("\(name) depthwise rows") { pair.depthwiseRowsProblem() },
         Check("\(name) requantization edges") { pair.requantizationProblem() },
         Check("\(name) arithmetic") { pair.arithmeticProblem() },
         Check("\(name) fused arithmetic") { pair.fusedArithmeticProblem() },

@@ -160,8 +160,17 @@ extension GraphBuilder {
       } else {
         factor = quantizeMultiplier(scales[channel])
       }
-      guard let factor else { throw fail(parts.node, .scale(tensor: parts.filter.name)) }
-      convolution.channels.bias.append(Int32(truncatingIfNeeded: folded))
+      guard var factor else { throw fail(parts.node, .scale(tensor: parts.filter.name)) }
+      var accumulator = Int32(truncatingIfNeeded: folded)
+      if least == most, !parts.isFullyConnected {
+        // A channel without weights says the same whatever its scale; tiny scales, which trained-away channels have, need
+        // the slow requantization for the whole layer.
+        let value = requantize(accumulator, factor)
+        let zero = Int32(parts.output.zeroPoint)
+        accumulator = 4 * min(max(value, Int32(clamp.low) - zero), Int32(clamp.high) - zero)
+        factor = FixedPointFactor(multiplier: 1 << 30, shift: 1)
+      }
+      convolution.channels.bias.append(accumulator)
       convolution.channels.weightSum.append(Int32(truncatingIfNeeded: packed.sums[channel]))
       convolution.channels.multiplier.append(factor.multiplier)
       convolution.channels.shift.append(Int8(factor.shift))

@@ -106,11 +106,18 @@ public struct Convolution: Sendable {
   /// Bytes of one panel of 16 channels of a depthwise convolution.
   public var depthwisePanelByteCount: Int { (geometry.kernelHeight * geometry.kernelWidth + 3) / 4 * 64 }
 
-  /// No input makes |acc| larger, whatever bytes the weights are: it tells which forms of the requantization are exact.
-  public func accumulatorMax(weightsPerChannel weights: Int) -> Int {
-    let bias = channels.bias.reduce(0) { max($0, Int($1.magnitude)) }
+  /// No input makes a channel's |acc| larger, whatever bytes the weights are: it tells which forms of the requantization
+  /// are exact.
+  public func accumulatorMax(channel: Int, weightsPerChannel weights: Int) -> Int {
     // |w · x| < 2¹⁵ for either sign of activations; a weight zero point adds as much.
-    return bias + weights * (weightZeroPoint == 0 ? 1 << 15 : 1 << 16)
+    Int(channels.bias[channel].magnitude) + weights * (weightZeroPoint == 0 ? 1 << 15 : 1 << 16)
+  }
+
+  /// Whether a channel is the output's zero point for every input: its accumulators all round to 0.
+  public func isDead(channel: Int, weightsPerChannel weights: Int) -> Bool {
+    let shift = Int(channels.shift[channel])
+    return channels.multiplier[channel] == 0
+      || shift > 0 && accumulatorMax(channel: channel, weightsPerChannel: weights) < 1 << (shift - 1)
   }
 
   public var panelCount: Int { (geometry.outputChannels + 15) / 16 }

@@ -11,8 +11,11 @@ struct ChannelBlocks {
     convolution.panelCount * MemoryLayout<thimble_channels16>.size
   }
 
-  /// Fills `memory` (zeroed, 64-byte aligned) for kernels that take unsigned or signed activations.
-  init(_ convolution: Convolution, wantsSignedActivations: Bool, in memory: UnsafeMutableRawPointer) {
+  /// Fills `memory` (zeroed, 64-byte aligned) for kernels that take unsigned or signed activations. `panelByteCount`: packed
+  /// weights of 16 channels.
+  init(
+    _ convolution: Convolution, panelByteCount: Int, wantsSignedActivations: Bool, in memory: UnsafeMutableRawPointer
+  ) {
     let blocks = memory.assumingMemoryBound(to: Int32.self)
     let channels = convolution.channels
     for channel in 0..<channels.bias.count {
@@ -22,9 +25,10 @@ struct ChannelBlocks {
       block[0] =
         wantsSignedActivations
         ? channels.bias[channel] &+ channels.weightSum[channel] &* 128 : channels.bias[channel]
-      block[16] = channels.multiplier[channel]
-      // Dead channels have multiplier 0 and any shift; 1 keeps the layer within what vector forms take.
-      block[32] = channels.multiplier[channel] == 0 ? 1 : Int32(channels.shift[channel])
+      // Dead channels: multiplier 0 and a shift that keeps the layer within what vector forms take.
+      let isDead = convolution.isDead(channel: channel, weightsPerChannel: panelByteCount / 16)
+      block[16] = isDead ? 0 : channels.multiplier[channel]
+      block[32] = isDead ? 1 : Int32(channels.shift[channel])
     }
     base = UnsafeRawPointer(memory).assumingMemoryBound(to: thimble_channels16.self)
   }

@@ -107,28 +107,33 @@ private struct RateBench: ~Copyable {
     return nanoseconds / Double(pixels * channels * channels)
   }
 
-  /// A 3 × 3 depthwise convolution over rows of 28 pixels, 128 channels.
+  /// A 3 × 3 depthwise convolution over a picture of 28 × 7 pixels, 128 channels, without padding.
   func depthwiseNanoseconds() -> Double {
-    let (width, rows, channels) = (28, 7, RateBench.channels)
-    let nanoseconds = RateBench.best {
-      for row in 0..<rows {
-        withUnsafeTemporaryAllocation(of: UnsafePointer<UInt8>.self, capacity: 9) { taps in
-          for tap in 0..<9 {
-            taps[tap] = UnsafePointer(
-              bytes(RateBench.input) + (((row + tap / 3) % rows) * (width + 2) + tap % 3) * channels)
-          }
-          var args = thimble_depthwise_args(
-            taps: taps.baseAddress!, tap_count: 9, pixel_stride: channels, pixels: width,
+    let (width, height, channels) = (28, 7, RateBench.channels)
+    let nanoseconds = withUnsafeTemporaryAllocation(of: UnsafePointer<UInt8>.self, capacity: 3 * height) { rows in
+      for index in 0..<3 * height {
+        let row = (index / 3 + index % 3) % height
+        rows.initializeElement(at: index, to: UnsafePointer(bytes(RateBench.input) + row * (width + 2) * channels))
+      }
+      return withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<UInt8>.self, capacity: height) { out in
+        for row in 0..<height {
+          out.initializeElement(at: row, to: bytes(RateBench.output) + row * width * channels)
+        }
+        return withUnsafeTemporaryAllocation(of: UnsafePointer<UInt8>?.self, capacity: 9) { taps in
+          var args = thimble_depthwise_rows_args(
+            rows: UnsafePointer(rows.baseAddress!), out: UnsafePointer(out.baseAddress!), row_count: height,
+            kernel_height: 3, kernel_width: 3, input_width: width + 2, output_width: width, stride: 1, dilation: 1,
+            padding: 0, pixel_stride: channels, outside: UnsafePointer(bytes(RateBench.input)),
+            outside_row: UnsafePointer(bytes(RateBench.input)) + 1,
             weights: UnsafeRawPointer(memory.base + RateBench.weights).assumingMemoryBound(to: Int8.self),
             weight_zero_point: 0,
             channels: UnsafeRawPointer(memory.base + RateBench.tables).assumingMemoryBound(to: thimble_channels16.self),
-            requantization: requantization, out: bytes(RateBench.output) + row * width * channels, out_stride: channels,
-            channel_count: channels)
-          kernels.table.pointee.depthwise(&args)
+            requantization: requantization, channel_count: channels, taps: taps.baseAddress!)
+          return RateBench.best { thimble_depthwise_rows(kernels.table, &args) }
         }
       }
     }
-    return nanoseconds / Double(9 * width * rows * channels)
+    return nanoseconds / Double(9 * width * height * channels)
   }
 
   /// A table look-up of 64 KiB.

@@ -117,7 +117,8 @@ struct StepBuilder {
     case .convolution(let convolution):
       return ConvolutionStep(
         convolution, kernels: kernels, input: input, output: output, weights: weights.layer(of: convolution.weights),
-        channels: channelBlocks(convolution, index), zeroRow: zeroRow(convolution),
+        channels: channelBlocks(convolution, index, panelByteCount: convolution.panelByteCount),
+        zeroRow: zeroRow(convolution),
         scratch: .init(
           offset: plan.scratchOffsets[index]!, byteCountPerThread: ConvolutionStep.scratchByteCount(convolution),
           runs: convolution.packedRuns.runs))
@@ -157,13 +158,14 @@ struct StepBuilder {
   ) -> DepthwiseStep {
     DepthwiseStep(
       convolution, kernels: kernels, input: input, output: output, weights: weights.layer(of: convolution.weights),
-      channels: channelBlocks(convolution, index), zeroRow: zeroRow(convolution),
-      scratchOffset: plan.scratchOffsets[index]!)
+      channels: channelBlocks(convolution, index, panelByteCount: convolution.depthwisePanelByteCount),
+      zeroRow: zeroRow(convolution), scratchOffset: plan.scratchOffsets[index]!)
   }
 
-  private func channelBlocks(_ convolution: Convolution, _ index: Int) -> ChannelBlocks {
+  private func channelBlocks(_ convolution: Convolution, _ index: Int, panelByteCount: Int) -> ChannelBlocks {
     ChannelBlocks(
-      convolution, wantsSignedActivations: kernels.table.pointee.wants_signed_activations,
+      convolution, panelByteCount: panelByteCount,
+      wantsSignedActivations: kernels.table.pointee.wants_signed_activations,
       in: tables + plan.channelBlockOffsets[index]!)
   }
 

@@ -32,10 +32,15 @@ typedef struct {
   int32_t zero_point;
   uint8_t clamp_min;
   uint8_t clamp_max;
-  // Every |acc| < 2³⁰ and every shift is in 1…22: 64-bit vector forms cannot overflow.
+  // Every |acc| < 2³⁰ and every shift is in 1…thimble_bounded_shift_max(): 64-bit vector forms cannot overflow.
   bool is_bounded;
   bool rounds_once;
 } thimble_requantization;
+
+// The largest shift for which (2 · zero_point + 1) · 2^(31 + shift) < 2⁶². zero_point in 0…255.
+static inline int32_t thimble_bounded_shift_max(int32_t zero_point) {
+  return __builtin_clz(2 * (uint32_t)zero_point + 1) - 1;
+}
 
 // out[i][n] = requantize(bias[n] + pixel_bias[i] + Σ_r Σ_k runs[r][i·pixel_stride + k] · w[n][r][k])
 // for pixels i, channels n of `panels` panels of 16, runs r of 4·groups bytes each.
@@ -80,6 +85,26 @@ typedef struct {
   ptrdiff_t out_stride;
   size_t channel_count;
 } thimble_depthwise_args;
+
+// Rows of a depthwise convolution, as a picture has them:
+// out[r][x][c] = requantize(bias[c] + Σ_ky Σ_kx (w[c][ky·kernel_width + kx] − weight_zero_point) · row[r][ky][column][c])
+// with column = x·stride + kx·dilation − padding; columns outside 0…input_width − 1 are `outside`.
+typedef struct {
+  const uint8_t *_Nonnull const *_Nonnull rows;  // [row_count][kernel_height] where column 0 is; `outside_row` above and below
+  uint8_t *_Nonnull const *_Nonnull out;         // [row_count]
+  size_t row_count, kernel_height, kernel_width;
+  size_t input_width, output_width;
+  size_t stride, dilation, padding;  // along a row, in pixels
+  ptrdiff_t pixel_stride;            // bytes from one pixel to the next, in the input and in the output
+  const uint8_t *outside;            // [channel_count] input zero points
+  const uint8_t *outside_row;        // zero points for every column that a window reads
+  const int8_t *weights;             // as in thimble_depthwise_args
+  int32_t weight_zero_point;
+  const thimble_channels16 *channels;
+  thimble_requantization requantization;
+  size_t channel_count;
+  const uint8_t *_Nullable *_Nonnull taps;  // scratch: [kernel_height · kernel_width]
+} thimble_depthwise_rows_args;
 
 typedef enum { THIMBLE_ADD = 0, THIMBLE_SUBTRACT = 1, THIMBLE_MULTIPLY = 2 } thimble_arithmetic_kind;
 
@@ -167,6 +192,8 @@ typedef struct {
   void (*gemm)(const thimble_gemm_args *);
   void (*pixel_bias)(const thimble_pixel_bias_args *);
   void (*depthwise)(const thimble_depthwise_args *);
+  // Null where it is `depthwise` for each run of pixels: thimble_depthwise_rows.
+  void (*_Nullable depthwise_rows)(const thimble_depthwise_rows_args *);
   void (*arithmetic)(const thimble_arithmetic_args *);
   void (*pool)(const thimble_pool_args *);
   void (*mean)(const thimble_mean_args *);
@@ -183,6 +210,11 @@ typedef struct {
 // memcpy and memset for Swift, whose own become loops over bytes in Embedded builds.
 static inline void thimble_copy(uint8_t *to, const uint8_t *from, size_t count) { __builtin_memcpy(to, from, count); }
 static inline void thimble_fill(uint8_t *to, uint8_t value, size_t count) { __builtin_memset(to, value, count); }
+
+// Rows of a depthwise convolution by the best this table has.
+void thimble_depthwise_rows(const thimble_kernels *table, const thimble_depthwise_rows_args *args);
+// The same by `depthwise` alone.
+void thimble_depthwise_rows_by_taps(const thimble_depthwise_rows_args *args, void (*depthwise)(const thimble_depthwise_args *));
 
 // The tables this build holds, fastest last; `portable` is number 0. Null past the end.
 const thimble_kernels *_Nullable thimble_kernel_table(size_t index);

@@ -2,7 +2,7 @@
 //
 // With acc · q as 64-bit products, nested floors merge: SaturatingRoundingDoublingHighMul and RoundingDivideByPOT become one
 // rounded shift, but for the tie of negative values (half away from zero), which needs one more unit subtracted.
-// Needs |acc| < 2³⁰ and 1 ≤ shift ≤ 22 (`thimble_requantization.is_bounded`).
+// Needs `thimble_requantization.is_bounded`.
 #ifndef THIMBLE_REQUANTIZE_AVX512_H
 #define THIMBLE_REQUANTIZE_AVX512_H
 #include <immintrin.h>

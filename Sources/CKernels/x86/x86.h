@@ -6,6 +6,7 @@
 void thimble_gemm_s8_vnni(const thimble_gemm_args *args);
 void thimble_pixel_bias_vnni(const thimble_pixel_bias_args *args);
 void thimble_depthwise_s8_vnni(const thimble_depthwise_args *args);
+void thimble_depthwise_rows_vnni(const thimble_depthwise_rows_args *args);
 void thimble_arithmetic_u8_avx512(const thimble_arithmetic_args *args);
 
 void thimble_gemm_s8_avx2(const thimble_gemm_args *args);

@@ -5,9 +5,9 @@ import ModelFile
 /// A full convolution as a matrix product that reads its input in place.
 ///
 /// The K axis is made of runs: bytes that lie next to each other in the input for one output pixel (a kernel row, see
-/// `Convolution.weights`). Moving to the next output pixel moves every run by the same stride, so the pixels of an output
-/// row whose windows lie inside the picture are one kernel call. Rows above and below the picture are runs of zero points.
-/// Windows that cross the left or right edge are first assembled, a few pixels at a time, in scratch memory.
+/// `Convolution.weights`). Moving to the next output pixel moves every run by the same stride, so an output row is one
+/// kernel call. Rows above and below the picture are runs of zero points. Where windows cross the left or right edge, the
+/// input rows are first copied to scratch memory with their padding, each once while the windows go down.
 final class ConvolutionStep: RowStep {
   /// Output rows of all batches.
   let rowCount: Int
@@ -26,16 +26,16 @@ final class ConvolutionStep: RowStep {
   private let inputZeroPoint: UInt8
   private let weightZeroPoint: Int32
   private let isPointwise: Bool
-  /// Output columns whose windows lie inside the picture.
-  private let interior: Range<Int>
+  private let hasPaddedRows: Bool
   private let zeroRow: TensorPlace
   private let scratch: ScratchPlace
 
   /// Fewer pixels than this a thread are not shared out: threads take output channels instead.
   static let pixelsAPartMin = 48
-  /// Assembled pixels a kernel call, and pixels whose bias is computed at once.
-  private static let edgePixels = 8
+  /// Pixels whose bias is computed at once.
   private static let biasedPixels = 256
+  /// Weights that stay in a core's second-level cache while they are used for one row after the other.
+  private static let cachedWeightBytes = 256 << 10
 
   init(
     _ convolution: Convolution, kernels: Kernels, input: TensorPlace, output: TensorPlace,
@@ -55,7 +55,7 @@ final class ConvolutionStep: RowStep {
     inputZeroPoint = convolution.inputZeroPoint
     weightZeroPoint = convolution.weightZeroPoint
     isPointwise = convolution.isPointwise
-    interior = geometry.interiorColumns
+    hasPaddedRows = geometry.hasPaddedRows
     self.zeroRow = zeroRow
     self.scratch = scratch
   }
@@ -63,13 +63,16 @@ final class ConvolutionStep: RowStep {
   /// Bytes of the longest run of zero points a kernel may read.
   static func zeroRowByteCount(_ convolution: Convolution) -> Int {
     let geometry = convolution.geometry
-    return convolution.isPointwise ? 0 : geometry.inputWidth * geometry.inputChannels + convolution.packedRuns.runBytes
+    return convolution.isPointwise
+      ? 0
+      : max(geometry.windowColumns, geometry.inputWidth) * geometry.inputChannels + convolution.packedRuns.runBytes
   }
 
-  /// Bytes of scratch memory a thread needs: run pointers, pixel biases, assembled windows.
+  /// Bytes of scratch memory a thread needs: run pointers, pixel biases, padded rows and which rows they are.
   static func scratchByteCount(_ convolution: Convolution) -> Int {
-    let (runs, _, groups) = convolution.packedRuns
-    return runs * 8 + biasedPixels * 4 + 64 + (convolution.isPointwise ? 0 : edgePixels * runs * groups * 4)
+    let geometry = convolution.geometry
+    let rows = convolution.isPointwise || !geometry.hasPaddedRows ? 0 : geometry.kernelHeight
+    return convolution.packedRuns.runs * 8 + biasedPixels * 4 + rows * (8 + geometry.paddedRowByteCount)
   }
 
   func run(_ context: borrowing StepContext, rows: Range<Int>, part: Int, of parts: Int) {
@@ -79,6 +82,7 @@ final class ConvolutionStep: RowStep {
     let sharesPixels =
       pixels.count >= parts * Self.pixelsAPartMin && (isPointwise || rows.count >= parts) || panels < parts
     let panelRange = sharesPixels ? 0..<panels : share(panels, part: part, of: parts)
+    if hasPaddedRows && !isPointwise { scratch.forgetPaddedRows(context, part, geometry) }
     if weights.isClaimed {
       while let index = weights.claim() {
         runPiece(context, part, index, panels: 0..<panels, rows: rows, pixels: pixels)
@@ -101,11 +105,21 @@ final class ConvolutionStep: RowStep {
     let first = piece.offset / panelBytes
     let wanted = panels.clamped(to: first..<first + piece.byteCount / panelBytes)
     if !wanted.isEmpty {
-      let bytes = weights.begin(index, part: part) + (wanted.lowerBound - first) * panelBytes
+      let bytes = weights.begin(index, part: part) - first * panelBytes
       if isPointwise {
-        runPointwise(context, part, pixels: pixels, panels: wanted, weights: bytes)
+        runPointwise(
+          context, part, pixels: pixels, panels: wanted, weights: bytes + wanted.lowerBound * panelBytes)
       } else {
-        for row in rows { runRow(context, part, row: row, panels: wanted, weights: bytes) }
+        // As many panels as a cache keeps, over all rows; a kernel takes 4 at a time.
+        let group = max(4, Self.cachedWeightBytes / panelBytes / 4 * 4)
+        var start = wanted.lowerBound
+        while start < wanted.upperBound {
+          let end = min(start + group, wanted.upperBound)
+          for row in rows {
+            runRow(context, part, row: row, panels: start..<end, weights: bytes + start * panelBytes)
+          }
+          start = end
+        }
       }
     }
     weights.end(index)
@@ -128,81 +142,36 @@ final class ConvolutionStep: RowStep {
   private func runRow(
     _ context: borrowing StepContext, _ part: Int, row: Int, panels: Range<Int>, weights: UnsafePointer<Int8>
   ) {
-    runEdge(context, part, row: row, columns: 0..<interior.lowerBound, panels: panels, weights: weights)
-    if !interior.isEmpty {
-      let runPointers = scratch.runPointers(context, part)
-      let zeros = zeroRow.read(context)
-      let column = interior.lowerBound * geometry.strideWidth - geometry.paddingLeft
-      var run = 0
-      for ky in 0..<geometry.kernelHeight {
-        let source = inputRow(context, outputRow: row, ky: ky)
-        if runs == geometry.kernelHeight {
-          runPointers[run] = source.map { $0 + column * geometry.inputChannels } ?? zeros
+    let runPointers = scratch.runPointers(context, part)
+    var run = 0
+    for ky in 0..<geometry.kernelHeight {
+      let source = windowRow(context, part, outputRow: row, ky: ky)
+      if runs == geometry.kernelHeight {
+        runPointers[run] = source
+        run += 1
+      } else {
+        for kx in 0..<geometry.kernelWidth {
+          runPointers[run] = source + kx * geometry.dilationWidth * geometry.inputChannels
           run += 1
-        } else {
-          for kx in 0..<geometry.kernelWidth {
-            runPointers[run] =
-              source.map { $0 + (column + kx * geometry.dilationWidth) * geometry.inputChannels } ?? zeros
-            run += 1
-          }
         }
       }
-      callKernel(
-        context, part, runPointers, pixelStride: geometry.strideWidth * geometry.inputChannels, row: row,
-        columns: interior, panels: panels, weights: weights)
     }
-    runEdge(
-      context, part, row: row, columns: interior.upperBound..<geometry.outputWidth, panels: panels, weights: weights)
+    callKernel(
+      context, part, runPointers, pixelStride: geometry.strideWidth * geometry.inputChannels, row: row,
+      columns: 0..<geometry.outputWidth, panels: panels, weights: weights)
   }
 
-  /// The input row under kernel row `ky` of an output row; nil where it lies outside the picture.
-  private func inputRow(_ context: borrowing StepContext, outputRow row: Int, ky: Int) -> UnsafePointer<UInt8>? {
+  /// The input row under kernel row `ky` of an output row, from the first column that a window reads.
+  private func windowRow(
+    _ context: borrowing StepContext, _ part: Int, outputRow row: Int, ky: Int
+  ) -> UnsafePointer<UInt8> {
     let (batch, y) = row.quotientAndRemainder(dividingBy: geometry.outputHeight)
     let inputY = y * geometry.strideHeight - geometry.paddingTop + ky * geometry.dilationHeight
-    guard inputY >= 0, inputY < geometry.inputHeight else { return nil }
+    guard inputY >= 0, inputY < geometry.inputHeight else { return zeroRow.read(context) }
     let inputRow = batch * geometry.inputHeight + inputY
-    return input.read(context, around: inputRow) + inputRow * geometry.inputWidth * geometry.inputChannels
-  }
-
-  /// Pixels whose windows cross the left or right edge: their windows are assembled one after the other.
-  private func runEdge(
-    _ context: borrowing StepContext, _ part: Int, row: Int, columns: Range<Int>, panels: Range<Int>,
-    weights: UnsafePointer<Int8>
-  ) {
-    let windowBytes = runs * groups * 4
-    var column = columns.lowerBound
-    while column < columns.upperBound {
-      let count = min(Self.edgePixels, columns.upperBound - column)
-      let windows = scratch.windows(context, part)
-      for pixel in 0..<count {
-        assembleWindow(context, outputRow: row, column: column + pixel, into: windows + pixel * windowBytes)
-      }
-      let runPointers = scratch.runPointers(context, part)
-      for run in 0..<runs { runPointers[run] = UnsafePointer(windows) + run * groups * 4 }
-      callKernel(
-        context, part, runPointers, pixelStride: windowBytes, row: row, columns: column..<column + count,
-        panels: panels, weights: weights)
-      column += count
-    }
-  }
-
-  private func assembleWindow(
-    _ context: borrowing StepContext, outputRow row: Int, column: Int, into window: UnsafeMutablePointer<UInt8>
-  ) {
-    let channels = geometry.inputChannels
-    thimble_fill(window, inputZeroPoint, runs * groups * 4)
-    let firstX = column * geometry.strideWidth - geometry.paddingLeft
-    for ky in 0..<geometry.kernelHeight {
-      guard let source = inputRow(context, outputRow: row, ky: ky) else { continue }
-      for kx in 0..<geometry.kernelWidth {
-        let x = firstX + kx * geometry.dilationWidth
-        guard x >= 0, x < geometry.inputWidth else { continue }
-        let place =
-          runs == geometry.kernelHeight
-          ? ky * groups * 4 + kx * channels : (ky * geometry.kernelWidth + kx) * groups * 4
-        thimble_copy(window + place, source + x * channels, channels)
-      }
-    }
+    let source = input.read(context, around: inputRow) + inputRow * geometry.inputWidth * geometry.inputChannels
+    return hasPaddedRows
+      ? scratch.paddedRow(inputRow, of: source, fill: inputZeroPoint, context, part, geometry) : source
   }
 
   /// `columns` of output row `row`; they may go on into rows that follow it in memory.
@@ -257,8 +226,38 @@ final class ConvolutionStep: RowStep {
       (base(context, part) + runs * 8).assumingMemoryBound(to: Int32.self)
     }
 
-    func windows(_ context: borrowing StepContext, _ part: Int) -> UnsafeMutablePointer<UInt8> {
-      (base(context, part) + runs * 8 + biasedPixels * 4).assumingMemoryBound(to: UInt8.self)
+    /// Which input row each padded row is.
+    private func rowNumbers(
+      _ context: borrowing StepContext, _ part: Int
+    ) -> UnsafeMutablePointer<Int> {
+      (base(context, part) + runs * 8 + biasedPixels * 4).assumingMemoryBound(to: Int.self)
+    }
+
+    func forgetPaddedRows(_ context: borrowing StepContext, _ part: Int, _ geometry: WindowGeometry) {
+      let numbers = rowNumbers(context, part)
+      for slot in 0..<geometry.kernelHeight { numbers[slot] = -1 }
+    }
+
+    /// A copy of an input row with its padding; the rows of one window have places of their own.
+    func paddedRow(
+      _ row: Int, of source: UnsafePointer<UInt8>, fill: UInt8, _ context: borrowing StepContext, _ part: Int,
+      _ geometry: WindowGeometry
+    ) -> UnsafePointer<UInt8> {
+      let numbers = rowNumbers(context, part)
+      let slot = row / geometry.dilationHeight % geometry.kernelHeight
+      let copy =
+        UnsafeMutableRawPointer(numbers + geometry.kernelHeight).assumingMemoryBound(to: UInt8.self)
+        + slot * geometry.paddedRowByteCount
+      if numbers[slot] != row {
+        numbers[slot] = row
+        let before = geometry.paddingLeft * geometry.inputChannels
+        let whole = geometry.windowColumns * geometry.inputChannels
+        let copied = min(geometry.inputWidth * geometry.inputChannels, max(0, whole - before))
+        thimble_fill(copy, fill, min(before, whole))
+        if copied > 0 { thimble_copy(copy + before, source, copied) }
+        if before + copied < whole { thimble_fill(copy + before + copied, fill, whole - before - copied) }
+      }
+      return UnsafePointer(copy)
     }
   }
 }
@@ -273,25 +272,28 @@ extension Convolution {
 }
 
 extension WindowGeometry {
-  /// Output columns whose windows lie between the left and the right edge of the picture.
-  var interiorColumns: Range<Int> {
-    let first = (paddingLeft + strideWidth - 1) / strideWidth
-    let reach = inputWidth - 1 - (kernelWidth - 1) * dilationWidth + paddingLeft
-    let end = reach < 0 ? 0 : reach / strideWidth + 1
-    let start = min(first, outputWidth)
-    return start..<max(start, min(end, outputWidth))
-  }
+  /// Columns from the first to the last that windows read, padding included.
+  var windowColumns: Int { (outputWidth - 1) * strideWidth + (kernelWidth - 1) * dilationWidth + 1 }
+
+  /// Whether windows cross the left or the right edge.
+  var hasPaddedRows: Bool { paddingLeft > 0 || windowColumns > inputWidth }
+
+  /// Bytes of an input row with its padding, and of what kernels may read behind it.
+  var paddedRowByteCount: Int { (windowColumns * inputChannels + Int(THIMBLE_SLACK_BYTES) + 63) / 64 * 64 }
 }
 
 extension thimble_requantization {
   init(_ convolution: Convolution, panelByteCount: Int) {
-    // A channel whose multiplier is 0 gives the zero point whatever its shift (`ChannelBlocks`).
-    let channels = convolution.channels
-    let shiftsAreSmall = zip(channels.multiplier, channels.shift).allSatisfy { $0 == 0 || (1...22).contains($1) }
+    let shifts = 1...Int(thimble_bounded_shift_max(Int32(convolution.outputZeroPoint)))
+    let weights = panelByteCount / 16
+    let isBounded = convolution.channels.bias.indices.allSatisfy { channel in
+      convolution.isDead(channel: channel, weightsPerChannel: weights)
+        || shifts.contains(Int(convolution.channels.shift[channel]))
+          && convolution.accumulatorMax(channel: channel, weightsPerChannel: weights) < 1 << 30
+    }
     self.init(
       zero_point: Int32(convolution.outputZeroPoint), clamp_min: convolution.clampMin, clamp_max: convolution.clampMax,
-      is_bounded: convolution.accumulatorMax(weightsPerChannel: panelByteCount / 16) < 1 << 30
-        && shiftsAreSmall,
+      is_bounded: isBounded,
       rounds_once: convolution.roundsOnce)
   }
 }

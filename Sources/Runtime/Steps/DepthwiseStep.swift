@@ -2,11 +2,11 @@ import CKernels
 import Memory
 import ModelFile
 
-/// A depthwise convolution that reads its taps in place: a tap outside the picture points to a row of zero points.
+/// A depthwise convolution that reads its rows in place: one above or below the picture is a row of zero points.
 final class DepthwiseStep: RowStep {
   /// Output rows of all batches.
   let rowCount: Int
-  private let kernel: @convention(c) (UnsafePointer<thimble_depthwise_args>) -> Void
+  private let table: UnsafePointer<thimble_kernels>
   private let geometry: WindowGeometry
   private let panelBytes: Int
   private let input: TensorPlace
@@ -15,16 +15,19 @@ final class DepthwiseStep: RowStep {
   private let channels: ChannelBlocks
   private let requantization: thimble_requantization
   private let weightZeroPoint: Int32
-  private let interior: Range<Int>
   private let zeroRow: TensorPlace
-  private let tapsOffset: Int
+  private let scratchOffset: Int
+  private let scratchByteCount: Int
+
+  /// Output rows of a kernel call: enough that what a call sets up is little beside them.
+  private static let rowsAtOnce = 16
 
   /// `convolution` reads as many channels as it writes: a channel multiplier is resolved before.
   init(
     _ convolution: Convolution, kernels: Kernels, input: TensorPlace, output: TensorPlace,
     weights: LayerWeights, channels: ChannelBlocks, zeroRow: TensorPlace, scratchOffset: Int
   ) {
-    kernel = kernels.table.pointee.depthwise
+    table = kernels.table
     geometry = convolution.geometry
     rowCount = geometry.batches * geometry.outputHeight
     panelBytes = convolution.depthwisePanelByteCount
@@ -34,19 +37,22 @@ final class DepthwiseStep: RowStep {
     self.channels = channels
     requantization = thimble_requantization(convolution, panelByteCount: panelBytes)
     weightZeroPoint = convolution.weightZeroPoint
-    interior = geometry.interiorColumns
     self.zeroRow = zeroRow
-    tapsOffset = scratchOffset
+    self.scratchOffset = scratchOffset
+    scratchByteCount = Self.scratchByteCount(convolution)
   }
 
   static func zeroRowByteCount(_ convolution: Convolution) -> Int {
     let geometry = convolution.geometry
-    return (geometry.inputWidth + geometry.kernelWidth * geometry.dilationWidth) * geometry.outputChannels
+    let reach =
+      (geometry.outputWidth - 1) * geometry.strideWidth + (geometry.kernelWidth - 1) * geometry.dilationWidth + 1
+    return max(reach, geometry.inputWidth) * geometry.outputChannels
   }
 
-  /// Bytes of scratch memory a thread needs: a pointer a tap.
+  /// Bytes of scratch memory a thread needs: pointers to the rows of a kernel call and to the taps of a window.
   static func scratchByteCount(_ convolution: Convolution) -> Int {
-    convolution.geometry.kernelHeight * convolution.geometry.kernelWidth * 8
+    let geometry = convolution.geometry
+    return (rowsAtOnce * (geometry.kernelHeight + 1) + geometry.kernelHeight * geometry.kernelWidth) * 8
   }
 
   func run(_ context: borrowing StepContext, rows: Range<Int>, part: Int, of parts: Int) {
@@ -60,62 +66,66 @@ final class DepthwiseStep: RowStep {
       let wanted = panelRange.clamped(to: first..<first + piece.byteCount / panelBytes)
       if !wanted.isEmpty {
         let bytes = weights.begin(index, part: part) + (wanted.lowerBound - first) * panelBytes
-        for row in rowRange { runRow(context, part, row: row, panels: wanted, weights: bytes) }
+        runRows(context, part, rows: rowRange, panels: wanted, weights: bytes)
       }
       weights.end(index)
     }
   }
 
-  private func runRow(
-    _ context: borrowing StepContext, _ part: Int, row: Int, panels: Range<Int>, weights: UnsafePointer<Int8>
-  ) {
-    for column in 0..<interior.lowerBound {
-      runPixels(context, part, row: row, column: column, count: 1, panels: panels, weights: weights)
-    }
-    if !interior.isEmpty {
-      runPixels(
-        context, part, row: row, column: interior.lowerBound, count: interior.count, panels: panels, weights: weights)
-    }
-    for column in interior.upperBound..<geometry.outputWidth {
-      runPixels(context, part, row: row, column: column, count: 1, panels: panels, weights: weights)
-    }
-  }
-
-  /// `count` output pixels from (row, column), whose taps are all inside or all outside the picture together.
-  private func runPixels(
-    _ context: borrowing StepContext, _ part: Int, row: Int, column: Int, count: Int, panels: Range<Int>,
-    weights: UnsafePointer<Int8>
+  /// Consecutive output rows, in kernel calls of several.
+  private func runRows(
+    _ context: borrowing StepContext, _ part: Int, rows: Range<Int>, panels: Range<Int>, weights: UnsafePointer<Int8>
   ) {
     let width = geometry.outputChannels
     let firstChannel = panels.lowerBound * 16
-    let tapCount = geometry.kernelHeight * geometry.kernelWidth
-    let taps = (context.arena + tapsOffset + part * tapCount * 8).assumingMemoryBound(to: UnsafePointer<UInt8>.self)
+    let places = scratch(context, part)
     let zeros = zeroRow.read(context)
-    let (batch, y) = row.quotientAndRemainder(dividingBy: geometry.outputHeight)
-    var tap = 0
-    for ky in 0..<geometry.kernelHeight {
-      let inputY = y * geometry.strideHeight - geometry.paddingTop + ky * geometry.dilationHeight
-      let rowIsInside = inputY >= 0 && inputY < geometry.inputHeight
-      let inputRow = rowIsInside ? batch * geometry.inputHeight + inputY : 0
-      let source = input.read(context, around: inputRow) + inputRow * geometry.inputWidth * width + firstChannel
-      for kx in 0..<geometry.kernelWidth {
-        let inputX = column * geometry.strideWidth - geometry.paddingLeft + kx * geometry.dilationWidth
-        let isInside = rowIsInside && inputX >= 0 && inputX < geometry.inputWidth
-        // A row of zero points has columns too: kernels look for windows that slide.
-        taps[tap] =
-          isInside
-          ? source + inputX * width
-          : zeros + (rowIsInside ? 0 : kx * geometry.dilationWidth * width)
-        tap += 1
+    var args = thimble_depthwise_rows_args(
+      rows: UnsafeRawPointer(places.rows).assumingMemoryBound(to: UnsafePointer<UInt8>.self),
+      out: UnsafeRawPointer(places.out).assumingMemoryBound(to: UnsafeMutablePointer<UInt8>.self), row_count: 0,
+      kernel_height: geometry.kernelHeight, kernel_width: geometry.kernelWidth, input_width: geometry.inputWidth,
+      output_width: geometry.outputWidth, stride: geometry.strideWidth, dilation: geometry.dilationWidth,
+      padding: geometry.paddingLeft, pixel_stride: width, outside: zeros, outside_row: zeros, weights: weights,
+      weight_zero_point: weightZeroPoint, channels: channels.base + panels.lowerBound, requantization: requantization,
+      channel_count: min(panels.count * 16, width - firstChannel), taps: places.taps)
+    var row = rows.lowerBound
+    while row < rows.upperBound {
+      args.row_count = min(Self.rowsAtOnce, rows.upperBound - row)
+      var pointer = 0
+      for index in 0..<args.row_count {
+        let (batch, y) = (row + index).quotientAndRemainder(dividingBy: geometry.outputHeight)
+        places.out[index] =
+          output.write(context, around: row + index) + (row + index) * geometry.outputWidth * width + firstChannel
+        for ky in 0..<geometry.kernelHeight {
+          let inputY = y * geometry.strideHeight - geometry.paddingTop + ky * geometry.dilationHeight
+          if inputY >= 0, inputY < geometry.inputHeight {
+            let inputRow = batch * geometry.inputHeight + inputY
+            places.rows[pointer] =
+              input.read(context, around: inputRow) + inputRow * geometry.inputWidth * width + firstChannel
+          } else {
+            places.rows[pointer] = zeros
+          }
+          pointer += 1
+        }
       }
+      thimble_depthwise_rows(table, &args)
+      row += args.row_count
     }
-    var args = thimble_depthwise_args(
-      taps: taps, tap_count: tapCount, pixel_stride: geometry.strideWidth * width, pixels: count,
-      weights: weights, weight_zero_point: weightZeroPoint,
-      channels: channels.base + panels.lowerBound, requantization: requantization,
-      out: output.write(context, around: row) + (row * geometry.outputWidth + column) * width + firstChannel,
-      out_stride: width,
-      channel_count: min(panels.count * 16, width - firstChannel))
-    kernel(&args)
+  }
+
+  private struct Scratch {
+    let rows: UnsafeMutablePointer<UnsafePointer<UInt8>?>
+    let out: UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>
+    let taps: UnsafeMutablePointer<UnsafePointer<UInt8>?>
+  }
+
+  /// A thread's scratch memory, laid out as `scratchByteCount` says.
+  private func scratch(_ context: borrowing StepContext, _ part: Int) -> Scratch {
+    let base = context.arena + scratchOffset + part * scratchByteCount
+    let rowPointers = Self.rowsAtOnce * geometry.kernelHeight
+    return Scratch(
+      rows: base.assumingMemoryBound(to: UnsafePointer<UInt8>?.self),
+      out: (base + rowPointers * 8).assumingMemoryBound(to: UnsafeMutablePointer<UInt8>?.self),
+      taps: (base + (rowPointers + Self.rowsAtOnce) * 8).assumingMemoryBound(to: UnsafePointer<UInt8>?.self))
   }
 }
