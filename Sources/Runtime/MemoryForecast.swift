@@ -41,7 +41,7 @@ public struct MemoryForecast: ~Copyable {
     let opening = max(preparingByteCount, file.openingByteCount)
     fullAddedNanoseconds = full.addedNanoseconds
     fullNanoseconds =
-      CostModel(rates: rates, threadCount: threadCount).nanoseconds(file.graph) + full.addedNanoseconds
+      CostModel(rates: rates, threadCount: threadCount, file.graph).nanoseconds(file.graph) + full.addedNanoseconds
     // The least of the plans that keep all weights and are as fast, give or take what nobody notices.
     var fullPeak = full.peakByteCount
     for plan in MemoryPlan.keepingAll(file, threadCount: threadCount)

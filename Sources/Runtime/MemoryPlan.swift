@@ -182,7 +182,7 @@ public struct MemoryPlan: Sendable {
 extension Plan {
   /// How the layers use their weights.
   func weightUsage(_ graph: Graph, _ rates: DeviceRates) -> WeightStore.Usage {
-    let cost = CostModel(rates: rates, threadCount: threadCount)
+    let cost = CostModel(rates: rates, threadCount: threadCount, graph)
     var nanoseconds = graph.blobs.map { _ in 0.0 }
     var isClaimable = graph.blobs.map { _ in false }
     var panels = graph.blobs.map { _ in 0 }

@@ -23,6 +23,7 @@ from thimble import PROJECT, Failed, Program, announce, mebibytes
 
 GENEROUS = "4G"
 RATIO_MIN = 0.90
+RUNS_MAX = 500  # of a round: their times are in the memory that is measured
 
 
 class Worker:
@@ -36,7 +37,10 @@ class Worker:
         if not self.process.stdout.readline():
             raise Failed(self.close())
 
-    def measure(self, runs):
+    def measure(self, runs, least_milliseconds):
+        """So many inferences, or as many as take so long: threads need some time to be where they run best."""
+        if self.least_nanoseconds:
+            runs = max(runs, min(RUNS_MAX, int(least_milliseconds * 1e6 / self.least_nanoseconds)))
         self.process.stdin.write(f"run {runs}\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
@@ -171,7 +175,7 @@ def measure(program, model, thread_count, options, points):
     for _ in range(options.rounds):
         for point, worker in list(workers.items()):
             try:
-                worker.measure(options.runs)
+                worker.measure(options.runs, options.round_ms)
             except Failed as error:
                 wrong.append(f"{model.name}, {point}: bench ended: {error}")
                 del workers[point]
@@ -227,6 +231,7 @@ def main():
     parser.add_argument("--inputs", type=int, default=2, help="random inputs beside the golden ones")
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds that alternate between budgets")
     parser.add_argument("--runs", type=int, default=5, help="inferences a round")
+    parser.add_argument("--round-ms", type=float, default=20, help="milliseconds of inferences a round, at least")
     parser.add_argument("--slowdown-bound", type=float, metavar="F", help="measured / predicted slowdown at most")
     parser.add_argument("--slack", default="64K", help="added to a least budget that a refusal named (default 64K)")
     parser.add_argument("--cgroup", action="store_true", help="each run in a memory cgroup of its budget and the allowance")
