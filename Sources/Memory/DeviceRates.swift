@@ -2,13 +2,18 @@ import System
 
 /// How fast this device does what a memory plan trades against each other. Nanoseconds of one thread.
 public struct DeviceRates: Sendable, Equatable {
-  /// To decode a byte of weights, and to read a byte of the file that the kernel has in its cache.
-  public var decodeNanosecondsPerByte = 1.3
+  /// To decode a byte of a compressed tile (of its frame: the time goes with what there is to say), and to read a byte of the
+  /// file that the kernel has in its cache.
+  public var decodeNanosecondsPerByte = 1.8
   public var readNanosecondsPerByte = 0.12
-  /// What bringing a tile costs besides: the system call, waking threads.
-  public var entryNanoseconds = 1500.0
-  /// A multiplication with its addition, in full and in depthwise convolutions.
+  /// What a read costs besides: the system call.
+  public var entryNanoseconds = 500.0
+  /// A multiplication with its addition in a convolution, a byte that it writes, and a byte of its weights where there are too
+  /// few pixels for anything else to count.
   public var multiplyAddNanoseconds = 0.005
+  public var outputNanoseconds = 0.1
+  public var weightNanosecondsPerByte = 0.02
+  /// A multiplication with its addition and its share of the output in a depthwise convolution.
   public var depthwiseMultiplyAddNanoseconds = 0.03
   /// A byte written by any other operator.
   public var byteNanoseconds = 0.15
@@ -19,8 +24,8 @@ public struct DeviceRates: Sendable, Equatable {
   private var values: [Double] {
     get {
       [
-        decodeNanosecondsPerByte, readNanosecondsPerByte, entryNanoseconds, multiplyAddNanoseconds,
-        depthwiseMultiplyAddNanoseconds, byteNanoseconds,
+        decodeNanosecondsPerByte, readNanosecondsPerByte, entryNanoseconds, multiplyAddNanoseconds, outputNanoseconds,
+        weightNanosecondsPerByte, depthwiseMultiplyAddNanoseconds, byteNanoseconds,
       ]
     }
     set {
@@ -28,12 +33,14 @@ public struct DeviceRates: Sendable, Equatable {
       readNanosecondsPerByte = newValue[1]
       entryNanoseconds = newValue[2]
       multiplyAddNanoseconds = newValue[3]
-      depthwiseMultiplyAddNanoseconds = newValue[4]
-      byteNanoseconds = newValue[5]
+      outputNanoseconds = newValue[4]
+      weightNanosecondsPerByte = newValue[5]
+      depthwiseMultiplyAddNanoseconds = newValue[6]
+      byteNanoseconds = newValue[7]
     }
   }
 
-  private static let header = "thimble device rates 1"
+  private static let header = "thimble device rates 2"
 
   /// One line a value, in millionths of a nanosecond: whole numbers, so that a text reads back as what it was.
   public var text: String {

@@ -7,6 +7,9 @@ public final class ProgramReservation: Sendable {
 
   /// Small heap objects (names, tables, connections' bookkeeping) that are not reserved one by one; measured at 50 KiB.
   public static let heapByteCount = 96 * 1024
+  /// What a process of this program may have resident at its start more than another one: pages of its stack, by chance and by
+  /// its arguments.
+  public static let variationByteCount = 16 * 1024
   /// A program of at most so many bytes is made resident at once: its pages come in the course of time anyway, and what has
   /// come needs no guess.
   private static let populatedByteCountMax = 4 << 20

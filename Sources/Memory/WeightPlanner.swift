@@ -184,13 +184,25 @@ public struct WeightPlanner: Sendable {
     let threads = Double(usage.threadCount)
     let readers = Double(min(usage.threadCount, placement.readerCount))
     var nanoseconds =
-      Double(costs.decodedByteCount) * rates.decodeNanosecondsPerByte / readers
-      + Double(costs.copiedByteCount) * rates.readNanosecondsPerByte / threads
-      + Double(costs.streamedTileCount) * rates.entryNanoseconds / threads
+      Double(costs.readByteCount - costs.copiedByteCount) * rates.decodeNanosecondsPerByte / readers
+      + Double(costs.readByteCount) * rates.readNanosecondsPerByte / threads
+      + Double(partCount(placement)) * (rates.entryNanoseconds / threads + (threads > 1 ? WeightPlanner.handOver : 0))
     // What comes through a small ring takes longer to compute with.
     let share = Double(costs.streamedByteCount) / Double(max(1, weightByteCount))
     for layer in layout.layers { nanoseconds += share * stretch(layer, placement) * usage.nanoseconds[layer.blob] }
     return nanoseconds
+  }
+
+  /// Nanoseconds for threads to learn that a part has come.
+  private static let handOver = 300.0
+
+  /// Parts in which streamed weights come.
+  private func partCount(_ placement: WeightPlacement) -> Int {
+    layout.tiles.reduce(0) { count, item in
+      guard layout.isStreamed(item, placement) else { return count }
+      let part = usage.partByteCount(item, ringByteCount: placement.ringByteCount)
+      return count + (item.tile.decodedByteCount + part - 1) / part
+    }
   }
 
   /// The share of its time at full speed by which a layer takes longer whose weights come through the ring.

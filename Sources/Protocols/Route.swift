@@ -29,6 +29,8 @@ public enum Route: Equatable, Sendable {
   case metrics
   /// What each model holds of the memory budget.
   case residents
+  /// What a model would take and how fast it would be under a budget.
+  case plan
   case notFound
   /// The path is known; `allow` is the value of the Allow header.
   case methodNotAllowed(allow: String)
@@ -48,7 +50,16 @@ public enum Route: Equatable, Sendable {
     case "health": return (health(rest), false)
     case "models": return models(rest)
     case "repository": return (repository(rest), true)
-    case "thimble": return (rest.elementsEqual(["models"]) ? .residents : .notFound, false)
+    case "thimble": return thimble(rest)
+    default: return (.notFound, false)
+    }
+  }
+
+  private static func thimble(_ path: ArraySlice<String>) -> (route: Route, needsPost: Bool) {
+    guard path.count == 1 else { return (.notFound, false) }
+    switch path.first {
+    case "models": return (.residents, false)
+    case "plan": return (.plan, true)
     default: return (.notFound, false)
     }
   }

@@ -5,9 +5,20 @@ import ModelFile
 struct CostModel {
   let rates: DeviceRates
   let threadCount: Int
+  /// Whether the weights are more than a core's own cache keeps from one inference to the next: then they come from farther
+  /// away, and that adds to the time to compute.
+  private let isLarge: Bool
 
-  /// Starting a step and waiting for the other threads.
-  private static let stepNanoseconds = 500.0
+  private static let cachedByteCountMax = 1 << 20
+
+  init(rates: DeviceRates, threadCount: Int, _ graph: Graph) {
+    self.rates = rates
+    self.threadCount = threadCount
+    isLarge = graph.blobs.reduce(0) { $0 + $1.byteCount } > CostModel.cachedByteCountMax
+  }
+
+  /// Starting a step, and waiting for the other threads.
+  private var stepNanoseconds: Double { threadCount > 1 ? 300 : 30 }
 
   func nanoseconds(_ graph: Graph) -> Double {
     graph.operators.reduce(0) { $0 + nanoseconds($1, graph) }
@@ -15,7 +26,7 @@ struct CostModel {
 
   func nanoseconds(_ step: Operator, _ graph: Graph) -> Double {
     if case .reshape = step.operation { return 0 }
-    return work(step, graph) / Double(threadCount) + CostModel.stepNanoseconds
+    return work(step, graph) / Double(threadCount) + stepNanoseconds
   }
 
   /// Nanoseconds of one thread.
@@ -26,11 +37,13 @@ struct CostModel {
       // Kernels compute whole panels of 16 channels and whole groups of 4 inputs.
       let geometry = convolution.geometry
       let pixels = Double(geometry.batches * geometry.outputHeight * geometry.outputWidth)
-      return pixels * Double(convolution.panelCount * convolution.panelByteCount) * rates.multiplyAddNanoseconds
-        + output * rates.byteNanoseconds
+      let weights = Double(convolution.panelCount * convolution.panelByteCount)
+      let computing = pixels * rates.multiplyAddNanoseconds
+      let perWeight =
+        isLarge ? computing + rates.weightNanosecondsPerByte : max(computing, rates.weightNanosecondsPerByte)
+      return weights * perWeight + output * rates.outputNanoseconds
     case .depthwiseConvolution:
-      return Double(step.operation.multiplyAdds) * rates.depthwiseMultiplyAddNanoseconds + output
-        * rates.byteNanoseconds
+      return Double(step.operation.multiplyAdds) * rates.depthwiseMultiplyAddNanoseconds
     case .softmax: return output * 20
     case .resize: return output * 1.5
     case .mean, .pool, .argExtreme:

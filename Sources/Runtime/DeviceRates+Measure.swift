@@ -16,7 +16,8 @@ extension DeviceRates {
   private static func measured(_ kernels: Kernels, budget: MemoryBudget) throws(MemoryError) -> DeviceRates {
     let bench = try RateBench(kernels, budget)
     var rates = DeviceRates()
-    rates.multiplyAddNanoseconds = bench.multiplyAddNanoseconds()
+    (rates.multiplyAddNanoseconds, rates.outputNanoseconds) = bench.convolutionNanoseconds()
+    rates.weightNanosecondsPerByte = bench.weightNanoseconds()
     rates.depthwiseMultiplyAddNanoseconds = bench.depthwiseNanoseconds()
     rates.byteNanoseconds = bench.byteNanoseconds()
     if let decode = bench.decodeNanoseconds() { rates.decodeNanosecondsPerByte = decode }
@@ -31,11 +32,12 @@ extension DeviceRates {
 private struct RateBench: ~Copyable {
   private let kernels: Kernels
   private let memory: Arena
-  private let fileMemory: MemoryBudget.Reservation
 
   private static let pixels = 196
   private static let channels = 128
-  private static let fileByteCount = 256 << 10
+  private static let vectorInputs = 512
+  private static let vectorOutputs = 256
+  private static let readByteCount = 256 << 10
   private static let tileByteCount = ModelLimits.tileByteCountTarget
 
   // Places in the memory.
@@ -47,7 +49,6 @@ private struct RateBench: ~Copyable {
 
   init(_ kernels: Kernels, _ budget: MemoryBudget) throws(MemoryError) {
     let memory = try Arena(byteCount: RateBench.byteCount, for: .activations, budget: budget)
-    let fileMemory = try budget.reserve(RateBench.fileByteCount, for: .buffers)
     var random = UInt64(88_172_645_463_325_252)
     for index in 0..<(RateBench.tables / 8) {
       random ^= random << 13
@@ -56,7 +57,7 @@ private struct RateBench: ~Copyable {
       (memory.base + index * 8).storeBytes(of: random, as: UInt64.self)
     }
     let channels = (memory.base + RateBench.tables).assumingMemoryBound(to: thimble_channels16.self)
-    for block in 0..<(RateBench.channels / 16) {
+    for block in 0..<(RateBench.vectorOutputs / 16) {
       channels[block] = thimble_channels16()
       withUnsafeMutableBytes(of: &channels[block]) { bytes in
         for channel in 0..<16 {
@@ -67,7 +68,6 @@ private struct RateBench: ~Copyable {
     }
     self.kernels = kernels
     self.memory = memory
-    self.fileMemory = fileMemory
   }
 
   private func bytes(_ offset: Int) -> UnsafeMutablePointer<UInt8> {
@@ -88,23 +88,37 @@ private struct RateBench: ~Copyable {
     thimble_requantization(zero_point: 128, clamp_min: 0, clamp_max: 255, is_bounded: true, rounds_once: false)
   }
 
-  /// A pointwise convolution of 196 pixels, 128 → 128 channels.
-  func multiplyAddNanoseconds() -> Double {
-    let (pixels, channels) = (RateBench.pixels, RateBench.channels)
+  /// Nanoseconds of a pointwise convolution.
+  private func gemmNanoseconds(pixels: Int, inputs: Int, outputs: Int) -> Double {
     var run: UnsafePointer<UInt8> = UnsafePointer(bytes(RateBench.input))
-    let nanoseconds = RateBench.best {
+    return RateBench.best {
       withUnsafePointer(to: &run) { runs in
         var args = thimble_gemm_args(
-          runs: runs, run_count: 1, groups: channels / 4, pixel_stride: channels, pixels: pixels,
+          runs: runs, run_count: 1, groups: inputs / 4, pixel_stride: inputs, pixels: pixels,
           weights: UnsafeRawPointer(memory.base + RateBench.weights).assumingMemoryBound(to: Int8.self),
-          panels: channels / 16,
+          panels: outputs / 16,
           channels: UnsafeRawPointer(memory.base + RateBench.tables).assumingMemoryBound(to: thimble_channels16.self),
-          pixel_bias: nil, requantization: requantization, out: bytes(RateBench.output), out_stride: channels,
-          out_channels: channels)
+          pixel_bias: nil, requantization: requantization, out: bytes(RateBench.output), out_stride: outputs,
+          out_channels: outputs)
         kernels.table.pointee.gemm(&args)
       }
     }
-    return nanoseconds / Double(pixels * channels * channels)
+  }
+
+  /// To multiply and add, and to write a byte: the line through pointwise convolutions of 196 pixels, 16 and 128 → 128 channels.
+  func convolutionNanoseconds() -> (multiplyAdd: Double, output: Double) {
+    let (few, many) = (16, RateBench.channels)
+    let outputCount = Double(RateBench.pixels * RateBench.channels)
+    let short = gemmNanoseconds(pixels: RateBench.pixels, inputs: few, outputs: RateBench.channels) / outputCount
+    let long = gemmNanoseconds(pixels: RateBench.pixels, inputs: many, outputs: RateBench.channels) / outputCount
+    let multiplyAdd = max(1e-4, (long - short) / Double(many - few))
+    return (multiplyAdd, max(1e-3, short - Double(few) * multiplyAdd))
+  }
+
+  /// A matrix of 128 KiB times one vector.
+  func weightNanoseconds() -> Double {
+    let (inputs, outputs) = (RateBench.vectorInputs, RateBench.vectorOutputs)
+    return gemmNanoseconds(pixels: 1, inputs: inputs, outputs: outputs) / Double(inputs * outputs)
   }
 
   /// A 3 × 3 depthwise convolution over a picture of 28 × 7 pixels, 128 channels, without padding.
@@ -160,14 +174,16 @@ private struct RateBench: ~Copyable {
     let nanoseconds = frame.withUnsafeBytes { frame in
       RateBench.best { _ = decompressor.decompress(frame, into: output) }
     }
-    return nanoseconds / Double(tile.count)
+    return nanoseconds / Double(frame.count)
   }
 
-  /// To read a byte of a file in memory, and what each call costs besides: the line through two sizes.
+  /// To read a byte of a file in memory, and what each call costs besides: the line through two sizes. The file is the program
+  /// itself, which is in the kernel's cache and lies where models do: on a disk.
   func readNanoseconds() -> (byte: Double, entry: Double)? {
-    guard let file = try? File(inMemory: "thimble-rates") else { return nil }
-    let large = UnsafeMutableRawBufferPointer(start: memory.base, count: RateBench.fileByteCount)
-    guard (try? file.write(UnsafeRawBufferPointer(large), at: 0)) != nil else { return nil }
+    guard let file = try? File(reading: "/proc/self/exe"), let size = try? file.status().byteCount,
+      size >= RateBench.readByteCount
+    else { return nil }
+    let large = UnsafeMutableRawBufferPointer(start: memory.base, count: RateBench.readByteCount)
     let small = UnsafeMutableRawBufferPointer(rebasing: large[..<(large.count / 8)])
     var hasFailed = false
     func read(_ buffer: UnsafeMutableRawBufferPointer) -> Double {
@@ -175,6 +191,6 @@ private struct RateBench: ~Copyable {
     }
     let (few, many) = (read(small), read(large))
     let byte = max(1e-3, (many - few) / Double(large.count - small.count))
-    return hasFailed ? nil : (byte, 1000 + max(0, few - byte * Double(small.count)))
+    return hasFailed ? nil : (byte, max(100, few - byte * Double(small.count)))
   }
 }

@@ -8,12 +8,22 @@ public struct MemoryPlan: Sendable {
   public let planner: WeightPlanner
   public let placement: WeightPlacement
   public let costs: WeightCosts
-  /// Bytes of the graph with what is made of it.
-  public let metadataByteCount: Int
+  let metadata: Metadata
   /// Whole pages.
   public let tableByteCount: Int
   /// Threads that load.
   let loaderCount: Int
+
+  /// Bytes of the graph with what is made of it: while the model is loaded, and from then on. Whole pages.
+  struct Metadata: Sendable {
+    let loadingByteCount: Int
+    let keptByteCount: Int
+
+    init(_ file: borrowing ModelFile) {
+      loadingByteCount = file.graphByteCount
+      keptByteCount = file.graphByteCount - file.droppedByteCount
+    }
+  }
 
   var usage: WeightStore.Usage { planner.usage }
 
@@ -24,24 +34,25 @@ public struct MemoryPlan: Sendable {
   var loadingNeeds: Workspace.Needs { planner.loadingNeeds(of: placement, loaderCount: loaderCount) }
 
   /// Bytes held as long as the model is loaded, whatever is kept of its weights.
-  public var floorByteCount: Int { metadataByteCount + tableByteCount + costs.fixedByteCount }
+  public var floorByteCount: Int { metadata.keptByteCount + tableByteCount + costs.fixedByteCount }
 
-  /// Bytes added at most to what a workspace has already.
+  /// Bytes added at most to what a workspace has already: while it is loaded or while it runs.
   func peakByteCount(_ workspace: Workspace?) -> Int {
     func missing(_ needs: Workspace.Needs) -> Int { workspace?.missingByteCount(for: needs) ?? needs.byteCount }
-    return floorByteCount + costs.cacheByteCount + max(missing(loadingNeeds), missing(runningNeeds))
+    let loading = metadata.loadingByteCount - metadata.keptByteCount + missing(loadingNeeds)
+    return floorByteCount + costs.cacheByteCount + max(loading, missing(runningNeeds))
   }
 
   /// Bytes of memory it takes alone, from loading on.
   public var peakByteCount: Int { peakByteCount(nil) }
 
   private init(
-    _ plan: Plan, _ planner: WeightPlanner, _ placement: WeightPlacement, _ metadataByteCount: Int, loaders: Int
+    _ plan: Plan, _ planner: WeightPlanner, _ placement: WeightPlacement, _ metadata: Metadata, loaders: Int
   ) {
     self.plan = plan
     self.planner = planner
     self.placement = placement
-    self.metadataByteCount = metadataByteCount
+    self.metadata = metadata
     costs = planner.costs(of: placement)
     tableByteCount = Mapping.roundedToPages(plan.tableByteCount)
     loaderCount = loaders
@@ -49,11 +60,11 @@ public struct MemoryPlan: Sendable {
 
   /// The fastest plan that takes at most `availableByteCount` beside what the workspace has already; nil where there is none.
   init?(
-    _ plan: Plan, _ planner: WeightPlanner, metadataByteCount: Int, availableByteCount: Int, workspace: Workspace?
+    _ plan: Plan, _ planner: WeightPlanner, metadata: Metadata, availableByteCount: Int, workspace: Workspace?
   ) {
     for loaders in planner.loaderCount > 1 ? [planner.loaderCount, 1] : [1] {
       func candidate(_ placement: WeightPlacement) -> MemoryPlan {
-        MemoryPlan(plan, planner, placement, metadataByteCount, loaders: loaders)
+        MemoryPlan(plan, planner, placement, metadata, loaders: loaders)
       }
       if let placement = planner.placement(
         availableByteCount: availableByteCount, byteCount: { candidate($0).peakByteCount(workspace) })
@@ -67,17 +78,17 @@ public struct MemoryPlan: Sendable {
 
   /// The plan that takes the least.
   static func least(
-    _ plan: Plan, _ planner: WeightPlanner, metadataByteCount: Int, workspace: Workspace?
+    _ plan: Plan, _ planner: WeightPlanner, metadata: Metadata, workspace: Workspace?
   ) -> MemoryPlan {
     func candidate(_ placement: WeightPlacement) -> MemoryPlan {
-      MemoryPlan(plan, planner, placement, metadataByteCount, loaders: 1)
+      MemoryPlan(plan, planner, placement, metadata, loaders: 1)
     }
     return candidate(planner.least { candidate($0).peakByteCount(workspace) })
   }
 
   /// The plan that keeps everything.
-  static func full(_ plan: Plan, _ planner: WeightPlanner, metadataByteCount: Int) -> MemoryPlan {
-    MemoryPlan(plan, planner, planner.keepingAll, metadataByteCount, loaders: planner.loaderCount)
+  static func full(_ plan: Plan, _ planner: WeightPlanner, metadata: Metadata) -> MemoryPlan {
+    MemoryPlan(plan, planner, planner.keepingAll, metadata, loaders: planner.loaderCount)
   }
 
   /// The least that a model takes with so many threads.
@@ -91,7 +102,7 @@ public struct MemoryPlan: Sendable {
     var best: MemoryPlan?
     for plan in plans {
       let planner = WeightPlanner(file, usage: plan.weightUsage(file.graph, rates), rates: rates)
-      let candidate = least(plan, planner, metadataByteCount: file.graphByteCount, workspace: workspace)
+      let candidate = least(plan, planner, metadata: Metadata(file), workspace: workspace)
       if let best, candidate.peakByteCount(workspace) >= best.peakByteCount(workspace) { continue }
       best = candidate
     }
@@ -103,7 +114,7 @@ public struct MemoryPlan: Sendable {
     var plans: [MemoryPlan] = []
     for plan in Plan.candidates(file.graph, threadCount: threadCount) {
       let planner = WeightPlanner(file, usage: plan.weightUsage(file.graph, DeviceRates()), rates: DeviceRates())
-      plans.append(full(plan, planner, metadataByteCount: file.graphByteCount))
+      plans.append(full(plan, planner, metadata: Metadata(file)))
     }
     return plans
   }
@@ -112,7 +123,7 @@ public struct MemoryPlan: Sendable {
   public static func full(_ file: borrowing ModelFile, threadCount: Int) -> MemoryPlan {
     let plan = Plan.candidates(file.graph, threadCount: threadCount)[0]
     let planner = WeightPlanner(file, usage: plan.weightUsage(file.graph, DeviceRates()), rates: DeviceRates())
-    return full(plan, planner, metadataByteCount: file.graphByteCount)
+    return full(plan, planner, metadata: Metadata(file))
   }
 
   /// Time that it adds to an inference at full speed without chains.
@@ -127,7 +138,7 @@ public struct MemoryPlan: Sendable {
     func fastest(_ plan: Plan) -> MemoryPlan? {
       MemoryPlan(
         plan, WeightPlanner(file, usage: plan.weightUsage(file.graph, rates), rates: rates),
-        metadataByteCount: file.graphByteCount, availableByteCount: availableByteCount, workspace: workspace)
+        metadata: Metadata(file), availableByteCount: availableByteCount, workspace: workspace)
     }
     if plans == nil, !StripingCost.maySaveTime(file.graph),
       let whole = fastest(Plan(file.graph, threadCount: threadCount)), whole.costs.streamedTileCount == 0
@@ -171,7 +182,7 @@ public struct MemoryPlan: Sendable {
 extension Plan {
   /// How the layers use their weights.
   func weightUsage(_ graph: Graph, _ rates: DeviceRates) -> WeightStore.Usage {
-    let cost = CostModel(rates: rates, threadCount: threadCount)
+    let cost = CostModel(rates: rates, threadCount: threadCount, graph)
     var nanoseconds = graph.blobs.map { _ in 0.0 }
     var isClaimable = graph.blobs.map { _ in false }
     var panels = graph.blobs.map { _ in 0 }

@@ -56,9 +56,8 @@ public final class Session: @unchecked Sendable {
     let graph = file.graph
     let plan = memoryPlan.plan
     var metadata = try inMemory { () throws(MemoryError) in
-      try budget.reserve(memoryPlan.metadataByteCount, for: .metadata)
+      try budget.reserve(memoryPlan.metadata.loadingByteCount, for: .metadata)
     }
-    let keptByteCount = memoryPlan.metadataByteCount - file.droppedByteCount
     let tables = try inMemory { () throws(MemoryError) in
       try Arena(byteCount: plan.tableByteCount, for: .metadata, budget: budget)
     }
@@ -70,16 +69,16 @@ public final class Session: @unchecked Sendable {
       throw .memory(error)
     }
     try Session.load(weights, memoryPlan, pool, workspace)
-    claim = try inMemory { () throws(MemoryError) in try workspace.claim(memoryPlan.runningNeeds) }
     steps = StepBuilder(graph: graph, plan: plan, kernels: kernels, weights: weights, tables: tables.base).build()
     operatorSummaries = OperatorSummary.summaries(of: graph, plan.chains)
-    inputs = graph.inputs.map { Session.port(graph.tensors[$0], plan.tensorOffsets[$0]!) }
-    outputs = graph.outputs.map { Session.port(graph.tensors[$0], plan.tensorOffsets[$0]!) }
+    inputs = Session.ports(graph.inputs, graph, plan)
+    outputs = Session.ports(graph.outputs, graph, plan)
     planner = memoryPlan.planner
-    self.plan = plan
-    // The graph goes now; to hold less cannot fail.
-    try? metadata.resize(to: keptByteCount)
+    // The graph goes now; to hold less cannot fail. What runs need is taken in its place.
+    try? metadata.resize(to: memoryPlan.metadata.keptByteCount)
+    claim = try inMemory { () throws(MemoryError) in try workspace.claim(memoryPlan.runningNeeds) }
     self.metadata = metadata
+    self.plan = plan
     self.tables = tables
     self.weights = weights
     self.workspace = workspace
@@ -97,10 +96,13 @@ public final class Session: @unchecked Sendable {
     do { try weights.finishLoading() } catch { throw .file(error) }
   }
 
-  private static func port(_ tensor: TensorInfo, _ offset: Int) -> Port {
-    Port(
-      name: tensor.name, elementType: tensor.elementType, shape: tensor.shape, quantization: tensor.quantization,
-      offset: offset)
+  private static func ports(_ tensors: [Int], _ graph: Graph, _ plan: Plan) -> [Port] {
+    tensors.map {
+      let tensor = graph.tensors[$0]
+      return Port(
+        name: tensor.name, elementType: tensor.elementType, shape: tensor.shape, quantization: tensor.quantization,
+        offset: plan.tensorOffsets[$0]!)
+    }
   }
 
   /// Lets `body` write an input's bytes, in the tensor's own element type, where the network reads them.

@@ -44,6 +44,7 @@ final class Answer: @unchecked Sendable {
       writer.member("available_bytes", numbers.available)
       writer.member("least_memory_budget_bytes", numbers.leastBudget)
     }
+    if case .modelMemory(let refusal) = error { refusal.writeMembers(to: &writer) }
     writer.endObject()
     self.init(error.status, bytes: writer.bytes)
     retryAfterSeconds = error.retryAfterSeconds

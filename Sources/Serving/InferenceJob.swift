@@ -91,14 +91,15 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     if request == nil { try parse(body, model) }
     guard let request else { throw .stopping }
     guard Clock.nowNanoseconds <= latestStartNanoseconds else { throw tooLate }
-    let session = try residents.begin(model)
+    let outputByteCount = InferenceJob.outputByteCount(request, of: model)
+    let session = try residents.begin(model, holding: body.buffer.bytes.count + outputByteCount)
     // Waking the model counts as waiting.
     let start = Clock.nowNanoseconds
     durations.queueNanoseconds = start - receivedNanoseconds
     guard start <= latestStartNanoseconds else { throw tooLate }
     // Found now: once the model has run, nothing may move before its outputs have been read.
     let tensors = try residents.findingRoom(sparing: model) { () throws(MemoryError) in
-      try residents.buffers.take(InferenceJob.outputByteCount(request, of: model))
+      try residents.buffers.take(outputByteCount)
     }
     var profile: RequestProfile?
     if request.parameters.wantsProfile { profile = try RequestProfile(session, model, residents) }

@@ -16,8 +16,8 @@ final class LoadedModel: @unchecked Sendable {
   let file: FileIdentity
   let opened: File
   /// Bytes of the budget that it holds even asleep: labels, and the names of its inputs and outputs.
-  var describingByteCount: Int { describing.byteCount }
-  private let describing: HeldMemory
+  var describingByteCount: Int { describing.reduce(0) { $0 + $1.byteCount } }
+  private let describing: [HeldMemory]
   /// The worker's alone, as `Session` wants it.
   private(set) var session: Session?
   private var vainCacheByteCount: Int?
@@ -76,7 +76,7 @@ final class LoadedModel: @unchecked Sendable {
 
   init(
     name: String, version: Int, configuration: ModelConfiguration, file opened: consuming File, identity: FileIdentity,
-    session: Session, describing: HeldMemory
+    session: Session, describing: [HeldMemory]
   ) {
     self.describing = describing
     self.name = name
@@ -93,13 +93,18 @@ final class LoadedModel: @unchecked Sendable {
   }
 
   /// Bytes of the heap. A string of over 15 bytes takes an allocation of its own.
-  static func describingByteCount(_ labels: [String], _ ports: [Session.Port]) -> Int {
-    var byteCount = labels.reduce(0) { $0 + 16 + ($1.utf8.count > 15 ? $1.utf8.count + 48 : 0) }
-    // Few ports are part of the heap's allowance.
-    if ports.count > 8 {
-      byteCount += ports.reduce(0) { $0 + 192 + $1.name.utf8.count + 8 * $1.shape.dimensions.count }
+  static func labelsByteCount(_ labels: [String]) -> Int {
+    labels.reduce(0) { $0 + 16 + ($1.utf8.count > 15 ? $1.utf8.count + 48 : 0) }
+  }
+
+  /// Bytes of the heap that the descriptions of inputs and outputs take. Few are part of the heap's allowance.
+  static func portsByteCount(_ graph: Graph) -> Int {
+    let ports = graph.inputs + graph.outputs
+    guard ports.count > 8 else { return 0 }
+    return ports.reduce(0) {
+      let tensor = graph.tensors[$1]
+      return $0 + 192 + tensor.name.utf8.count + 8 * tensor.shape.dimensions.count
     }
-    return byteCount
   }
 
   // MARK: Any thread

@@ -14,16 +14,19 @@ struct ModelLoader: Sendable {
   }
 
   /// Loads the versions that the configuration selects. `current` are those loaded already: an unchanged one is kept.
-  /// `configuration` replaces the repository's. Errors: what keeps every version from loading.
+  /// `configuration` replaces the repository's; whoever brought it holds `holding` bytes. Errors: what keeps every version from
+  /// loading.
   func load(
-    _ name: String, configuration text: String?, current: [LoadedModel]
+    _ name: String, configuration text: String?, current: [LoadedModel], holding: Int = 0
   ) throws(ServingError) -> [Outcome] {
-    let configuration = try configuration(of: name, replacedBy: text)
+    let (configuration, parsing) = try configuration(of: name, replacedBy: text, holding: holding)
+    // The request took as much again twice before the job had its turn.
+    let claims = ModelClaims(configuration, parsingByteCount: max(parsing, 2 * holding), requestByteCount: holding)
     let versions = try configuration.selected(of: directory.versions(of: name), model: name)
     var outcomes: [Outcome] = []
     for version in versions {
       do throws(ServingError) {
-        let model = try load(name, version, configuration, current: current.first { $0.version == version })
+        let model = try load(name, version, configuration, claims, current: current.first { $0.version == version })
         outcomes.append(Outcome(version: version, result: .success(model)))
       } catch {
         outcomes.append(Outcome(version: version, result: .failure(error)))
@@ -33,50 +36,85 @@ struct ModelLoader: Sendable {
   }
 
   private func load(
-    _ name: String, _ version: Int, _ configuration: ModelConfiguration, current: LoadedModel?
+    _ name: String, _ version: Int, _ configuration: ModelConfiguration, _ claims: ModelClaims, current: LoadedModel?
   ) throws(ServingError) -> LoadedModel {
     let path = directory.file(of: name, version: version)
     if let current, current.fileFault.met == nil, current.residency.state != .retired,
       current.configuration == configuration, let status = try? FileSystem.status(of: path),
       FileIdentity(status) == current.file
     {
-      _ = try residents.wake(current)
+      _ = try residents.wake(current, holding: claims.requestByteCount)
       return current
     }
-    return try load(name: name, version: version, path: path, configuration: configuration)
+    return try load(name: name, version: version, path: path, configuration: configuration, claims: claims)
   }
 
   /// Loads a version from a file. Errors: it is no regular file, no model, or does not fit.
   func load(
-    name: String, version: Int, path: String, configuration: ModelConfiguration
+    name: String, version: Int, path: String, configuration: ModelConfiguration, claims: ModelClaims
   ) throws(ServingError) -> LoadedModel {
     // What is examined is what is opened: the path may name another file a moment later.
     let opened: File
     do { opened = try File(reading: path) } catch { throw .repository(error) }
-    let status: FileStatus
-    do { status = try opened.status() } catch { throw .repository(error) }
-    guard status.isRegular else { throw .notAFile(path: path) }
+    let status = try ModelLoader.regularStatus(of: opened)
     return try residents.load(
-      name: name, version: version, configuration: configuration, file: opened, identity: FileIdentity(status))
+      name: name, version: version, configuration: configuration, file: opened, identity: FileIdentity(status),
+      claims: claims)
   }
 
-  private func configuration(of name: String, replacedBy text: String?) throws(ServingError) -> ModelConfiguration {
+  /// The answer to `POST /v2/thimble/plan`; without a version for the highest that the configuration selects. `loaded` are the
+  /// versions that hold memory for what describes them already.
+  func plan(_ request: PlanRequest, loaded: [Int]) throws(ServingError) -> Answer {
+    let name = request.model.name
+    let (configuration, parsing) = try configuration(of: name, replacedBy: nil, holding: 0)
+    let versions = directory.versions(of: name)
+    let version: Int
+    if let wanted = request.model.version {
+      guard let found = ModelDirectory.version(wanted), versions.contains(found) else {
+        throw .unknownVersion(model: name, version: wanted)
+      }
+      version = found
+    } else {
+      guard let highest = try configuration.selected(of: versions, model: name).last else {
+        throw .noVersion(model: name)
+      }
+      version = highest
+    }
+    let file: File
+    do { file = try File(reading: directory.file(of: name, version: version)) } catch { throw .repository(error) }
+    _ = try ModelLoader.regularStatus(of: file)
+    var claims = ModelClaims(configuration, parsingByteCount: parsing)
+    if loaded.contains(version) { claims.hold() }
+    return try residents.plan(
+      file, name: name, version: version, claims: claims, budgetByteCount: request.memoryBudgetByteCount)
+  }
+
+  private static func regularStatus(of file: borrowing File) throws(ServingError) -> FileStatus {
+    let status: FileStatus
+    do { status = try file.status() } catch { throw .repository(error) }
+    guard status.isRegular else { throw .notAFile(path: file.path) }
+    return status
+  }
+
+  /// The configuration, and the bytes that it took to parse it.
+  private func configuration(
+    of name: String, replacedBy text: String?, holding: Int
+  ) throws(ServingError) -> (ModelConfiguration, parsingByteCount: Int) {
     guard let text else { return try configuration(at: directory.configurationFile(of: name)) }
-    let working = try reserve(text.utf8.count)
+    let working = try reserve(text.utf8.count, for: "the configuration of \(name)", holding: holding)
     do throws(ProtocolError) {
       let configuration = try ModelLoader.parse(Array(text.utf8))
-      withExtendedLifetime(working) {}
-      return configuration
+      return (configuration, working.byteCount)
     } catch {
       // The client's mistake, not the repository's.
       throw .malformed(.fieldInvalid(field: "config", expected: "a model's configuration: \(error.message)"))
     }
   }
 
-  private func configuration(at path: String) throws(ServingError) -> ModelConfiguration {
+  private func configuration(at path: String) throws(ServingError) -> (ModelConfiguration, parsingByteCount: Int) {
     let file: File
     do { file = try File(reading: path) } catch {
-      if error.isNotFound { return ModelConfiguration() }
+      if error.isNotFound { return (ModelConfiguration(), 0) }
       throw .configuration(path: path, reason: error.message)
     }
     let status: FileStatus
@@ -88,7 +126,7 @@ struct ModelLoader: Sendable {
     guard status.byteCount <= limit else {
       throw .configuration(path: path, reason: "\(status.byteCount) bytes, of at most \(limit)")
     }
-    let working = try reserve(status.byteCount)
+    let working = try reserve(status.byteCount, for: path, holding: 0)
     let bytes: [UInt8]
     // A file that grows meanwhile is refused.
     do { bytes = try file.bytes(limit: status.byteCount) } catch {
@@ -96,8 +134,7 @@ struct ModelLoader: Sendable {
     }
     do throws(ProtocolError) {
       let configuration = try ModelLoader.parse(bytes)
-      withExtendedLifetime(working) {}
-      return configuration
+      return (configuration, working.byteCount)
     } catch {
       throw .configuration(path: path, reason: error.message)
     }
@@ -105,8 +142,10 @@ struct ModelLoader: Sendable {
 
   /// Memory for a configuration while it is parsed: its bytes, and the labels. A label of n bytes takes n + 3 of the text,
   /// 16 in the list, and n + 48 more where n is over 15: at most 16 / 3 times what it takes of the text.
-  private func reserve(_ byteCount: Int) throws(ServingError) -> HeldMemory {
-    try residents.reserve(7 * byteCount, for: .buffers)
+  private func reserve(_ byteCount: Int, for what: String, holding: Int) throws(ServingError) -> HeldMemory {
+    do throws(ServingError) { return try residents.reserve(7 * byteCount, for: .buffers, holding: holding) } catch {
+      throw residents.unread(what, error)
+    }
   }
 
   private static func parse(_ bytes: [UInt8]) throws(ProtocolError) -> ModelConfiguration {

@@ -77,14 +77,19 @@ extension ModelResidents {
     // What had been taken on the way, and is given back, would be needed again.
     let (needed, isHuge) = step.addingReportingOverflow(max(0, budget.availableByteCount - left))
     guard !isHuge else { return .tooLarge(error) }
-    let lasting = max(
-      0,
-      budget.reservedByteCount - budget.reservedByteCount(for: .buffers) + ServingLimits.receiveBufferBytes
-        + holding - reclaimableByteCount(sparing: sparing))
+    let lasting = lastingByteCount(sparing: sparing, holding: holding)
     let available = max(0, budget.limitByteCount - lasting)
     if needed <= available { return .busyMemory(error) }
     let (least, overflow) = lasting.addingReportingOverflow(needed)
     return .tooLarge(.doesNotFit(needed: needed, available: available, leastBudget: overflow ? Int.max : least))
+  }
+
+  /// Bytes of the budget that stay held when every other model sleeps, for one client whose request holds `holding` bytes.
+  func lastingByteCount(sparing: LoadedModel?, holding: Int) -> Int {
+    max(
+      0,
+      budget.reservedByteCount - budget.reservedByteCount(for: .buffers) + ServingLimits.receiveBufferBytes
+        + holding - reclaimableByteCount(sparing: sparing))
   }
 
   // MARK: Pressure

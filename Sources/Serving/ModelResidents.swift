@@ -60,22 +60,25 @@ final class ModelResidents: @unchecked Sendable {
   // MARK: Loading and waking
 
   /// Reserves bytes that the heap will hold, at the expense of models where that is needed.
-  func reserve(_ byteCount: Int, for purpose: MemoryBudget.Purpose) throws(ServingError) -> HeldMemory {
-    try findingRoom(sparing: nil) { () throws(MemoryError) in
+  func reserve(
+    _ byteCount: Int, for purpose: MemoryBudget.Purpose, holding: Int
+  ) throws(ServingError) -> HeldMemory {
+    try findingRoom(sparing: nil, holding: holding) { () throws(MemoryError) in
       HeldMemory(try budget.reserve(byteCount, for: purpose))
     }
   }
 
   /// Loads a version from a file that has been opened, at the expense of others where that is needed.
   func load(
-    name: String, version: Int, configuration: ModelConfiguration, file: consuming File,
-    identity: FileIdentity
+    name: String, version: Int, configuration: ModelConfiguration, file: consuming File, identity: FileIdentity,
+    claims: ModelClaims
   ) throws(ServingError) -> LoadedModel {
-    let session = try open(file, for: nil)
-    let byteCount = LoadedModel.describingByteCount(configuration.labels, session.inputs + session.outputs)
+    // First, since a session may take all that is left.
+    let labels = try reserveLabels(claims, file)
+    let (session, ports) = try open(file, for: nil, claims: claims)
     let model = LoadedModel(
       name: name, version: version, configuration: configuration, file: file, identity: identity, session: session,
-      describing: try reserve(byteCount, for: .metadata))
+      describing: ports.map { [labels, $0] } ?? [labels])
     lock.withLock {
       awake.append(model)
       describedByteCount += model.describingByteCount
@@ -84,13 +87,22 @@ final class ModelResidents: @unchecked Sendable {
     return model
   }
 
-  /// The model's session, made anew where it sleeps. Errors: the budget refuses, its file has changed in place, it is gone.
-  func wake(_ model: LoadedModel) throws(ServingError) -> Session {
+  private func reserveLabels(_ claims: ModelClaims, _ file: borrowing File) throws(ServingError) -> HeldMemory {
+    do throws(ServingError) {
+      return try reserve(claims.labelsByteCount, for: .metadata, holding: claims.requestByteCount)
+    } catch {
+      throw explained(error, file, sparing: nil, claims)
+    }
+  }
+
+  /// The model's session, made anew where it sleeps, for a request that holds `holding` bytes. Errors: the budget refuses, its
+  /// file has changed in place, it is gone.
+  func wake(_ model: LoadedModel, holding: Int = 0) throws(ServingError) -> Session {
     if let session = model.session { return session }
     guard model.residency.state == .asleep else {
       throw .modelUnavailable(model: model.name, reason: "unloaded")
     }
-    model.wake(try open(model.opened, for: model))
+    model.wake(try open(model.opened, for: model, claims: ModelClaims(requestByteCount: holding)).session)
     let isAlike = model.session.map { $0.inputs.isAlike(model.inputs) && $0.outputs.isAlike(model.outputs) }
     guard isAlike == true else {
       leave(model, .asleep)
@@ -105,53 +117,87 @@ final class ModelResidents: @unchecked Sendable {
     return session
   }
 
-  /// Tries until it fits or nobody can give up more.
-  private func open(_ file: borrowing File, for model: LoadedModel?) throws(ServingError) -> Session {
+  private func open(
+    _ file: borrowing File, for model: LoadedModel?, claims: ModelClaims
+  ) throws(ServingError) -> (session: Session, ports: HeldMemory?) {
+    try findingRoom(for: file, sparing: model, claims) { () throws(SessionError) in
+      try session(file, describingPorts: claims.describesPorts)
+    }
+  }
+
+  /// Tries what reads a model's file until it fits or nobody can give up more.
+  func findingRoom<Result>(
+    for file: borrowing File, sparing model: LoadedModel?, _ claims: ModelClaims,
+    _ body: () throws(SessionError) -> Result
+  ) throws(ServingError) -> Result {
     var triesLeft = triesMax
     while true {
-      do throws(SessionError) {
-        return try session(file)
-      } catch {
+      do throws(SessionError) { return try body() } catch {
         // A session that could not be made may have left its claims.
         workspace.trim()
         switch error {
         case .file(let error): throw .modelFile(path: file.path, error)
         case .memory(let error):
           triesLeft -= 1
-          guard triesLeft > 0, makeRoom(for: error, sparing: model) else { throw refusal(error, sparing: model) }
+          guard triesLeft > 0, makeRoom(for: error, sparing: model) else {
+            throw explained(
+              refusal(error, sparing: model, holding: claims.heldByteCount), file, sparing: model, claims)
+          }
         }
       }
     }
   }
 
-  private func session(_ file: borrowing File) throws(SessionError) -> Session {
+  /// What a session was offered; nothing where its file could not be read.
+  private struct Offer {
+    var memoryByteCount: Int?
+    var availableByteCount = 0
+  }
+
+  private func session(
+    _ file: borrowing File, describingPorts: Bool
+  ) throws(SessionError) -> (session: Session, ports: HeldMemory?) {
     // A session takes what there is: it is to leave some for requests, unless it needs that itself.
-    let available = budget.availableByteCount
-    let wanted = available - ServingLimits.headroomByteCount(budget.limitByteCount)
+    var offer = Offer()
+    let headroom = ServingLimits.headroomByteCount(budget.limitByteCount)
     do throws(SessionError) {
-      return try session(file, memoryByteCount: max(0, wanted))
+      return try session(file, describingPorts, leaving: headroom, &offer)
     } catch {
-      guard case .memory(.doesNotFit(let needed, max(0, wanted), let least)) = error else { throw error }
-      guard needed <= available else {
-        throw .memory(.doesNotFit(needed: needed, available: available, leastBudget: least))
+      guard let offered = offer.memoryByteCount,
+        case .memory(.doesNotFit(let needed, offered, let least)) = error
+      else { throw error }
+      guard needed <= offer.availableByteCount else {
+        throw .memory(.doesNotFit(needed: needed, available: offer.availableByteCount, leastBudget: least))
       }
     }
     workspace.trim()
-    return try session(file, memoryByteCount: available)
+    return try session(file, describingPorts, leaving: 0, &offer)
   }
 
-  private func session(_ file: borrowing File, memoryByteCount: Int) throws(SessionError) -> Session {
+  private func session(
+    _ file: borrowing File, _ describesPorts: Bool, leaving headroom: Int, _ offer: inout Offer
+  ) throws(SessionError) -> (session: Session, ports: HeldMemory?) {
     let opened: ModelFile
     do { opened = try ModelFile.open(file, budget: budget) } catch { throw SessionError(error) }
-    return try Session(
-      opened, kernels: kernels, pool: pool, budget: budget, workspace: workspace, memoryByteCount: memoryByteCount)
+    var ports: HeldMemory?
+    if describesPorts {
+      let byteCount = LoadedModel.portsByteCount(opened.graph)
+      do { ports = HeldMemory(try budget.reserve(byteCount, for: .metadata)) } catch { throw .memory(error) }
+    }
+    let available = budget.availableByteCount
+    let wanted = max(0, available - headroom)
+    offer = Offer(memoryByteCount: wanted, availableByteCount: available)
+    let session = try Session(
+      opened, kernels: kernels, pool: pool, budget: budget, workspace: workspace, memoryByteCount: wanted)
+    return (session, ports)
   }
 
   // MARK: Use
 
-  /// The session, awake and with its share of the budget: for one run that starts now.
-  func begin(_ model: LoadedModel) throws(ServingError) -> Session {
-    let session = try wake(model)
+  /// The session, awake and with its share of the budget: for one run that starts now, for a request that holds `holding`
+  /// bytes.
+  func begin(_ model: LoadedModel, holding: Int) throws(ServingError) -> Session {
+    let session = try wake(model, holding: holding)
     let now = Clock.nowNanoseconds
     share(model, now)
     model.use(at: now)

@@ -25,7 +25,9 @@ final class LoadJob: QueuedJob, @unchecked Sendable {
 
   override func run() {
     do throws(ServingError) {
-      result = .success(try loader.load(name, configuration: configuration, current: current))
+      result = .success(
+        try loader.load(
+          name, configuration: configuration, current: current, holding: configurationMemory?.byteCount ?? 0))
     } catch {
       result = .failure(error)
     }
@@ -40,6 +42,30 @@ final class LoadJob: QueuedJob, @unchecked Sendable {
     server.retire(before, name)
     server.log.load(name, server.repository, failure: failure)
     return failure.map { Answer($0) } ?? .empty
+  }
+}
+
+/// Says what a model would take. To read its file takes memory, so it has its turn like a load.
+final class PlanJob: QueuedJob, @unchecked Sendable {
+  private let request: PlanRequest
+  private let loader: ModelLoader
+  private let loaded: [Int]
+  private var answer: Answer?
+
+  init(connection: UInt64, request: PlanRequest, loader: ModelLoader, loaded: [Int]) {
+    self.request = request
+    self.loader = loader
+    self.loaded = loaded
+    super.init(connection: connection)
+  }
+
+  override func run() {
+    do throws(ServingError) { answer = try loader.plan(request, loaded: loaded) } catch { answer = Answer(error) }
+  }
+
+  override func finish(_ server: Server) -> Answer {
+    defer { answer = nil }
+    return answer ?? Answer(.stopping)
   }
 }
 

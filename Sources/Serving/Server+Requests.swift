@@ -5,9 +5,14 @@ import System
 extension Server {
   /// A head has come: decides what becomes of the body, before anything of it is kept.
   func begin(_ connection: Connection) {
-    let isInference = if case .infer = connection.route { true } else { false }
+    let limit =
+      switch connection.route {
+      case .infer: configuration.limits.bodyBytesMax
+      // Its texts need no reservation.
+      case .plan: ServingLimits.unreservedBytesMax
+      default: ServingLimits.controlBodyBytesMax
+      }
     do throws(ServingError) {
-      let limit = isInference ? configuration.limits.bodyBytesMax : ServingLimits.controlBodyBytesMax
       if try connection.beginBody(bytesMax: limit) { return dispatch(connection) }
     } catch {
       return connection.send(Answer(error), keepsAlive: false, lingers: true)
@@ -36,7 +41,7 @@ extension Server {
     case .infer(let reference):
       model = try repository.model(reference)
       try checkPressure()
-    case .repositoryIndex, .repositoryLoad, .repositoryUnload: break
+    case .repositoryIndex, .repositoryLoad, .repositoryUnload, .plan: break
     case .methodNotAllowed(let allow): throw .methodNotAllowed(allow: allow)
     case .notFound: throw .noSuchPath
     default: return  // a GET's body means nothing
@@ -111,6 +116,7 @@ extension Server {
       }
     case .repositoryLoad(let name): try load(name, for: connection)
     case .repositoryUnload(let name): try unload(name, for: connection)
+    case .plan: try plan(for: connection)
     case .methodNotAllowed(let allow): throw .methodNotAllowed(allow: allow)
     case .notFound, .infer: throw .noSuchPath
     }
@@ -213,6 +219,21 @@ extension Server {
 
   private func parsed(_ body: RequestBody) throws(ServingError) -> RepositoryRequest {
     do { return try RepositoryRequest(parsing: body.bytes) } catch { throw .malformed(error) }
+  }
+
+  private func plan(for connection: Connection) throws(ServingError) {
+    guard let body = connection.takeBodyMemory() else {
+      throw .malformed(.fieldMissing(field: "model", owner: "request"))
+    }
+    let request: PlanRequest
+    do { request = try PlanRequest(parsing: body.bytes) } catch { throw .malformed(error) }
+    body.giveBack()
+    let entry = try repository.entry(request.model.name)
+    try checkPressure()
+    let job = PlanJob(
+      connection: connection.token, request: request, loader: loader, loaded: entry.loaded.map { $0.version })
+    try submitControl(job)
+    connection.wait(for: job)
   }
 
   private func load(_ name: String, for connection: Connection) throws(ServingError) {

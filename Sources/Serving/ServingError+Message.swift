@@ -45,6 +45,7 @@ extension ServingError {
       "out of memory budget: \(ByteCount.text(needed)) needed, \(ByteCount.text(available)) left when every other model "
         + "sleeps; give --memory-budget \(ByteCount.option(least)) or more"
     case .tooLarge(let error): error.message
+    case .modelMemory(let refusal): refusal.message
     case .memoryPressure(let seconds):
       "the machine is short of memory: inferences are taken again in \(seconds) s or later"
     case .modelChanged(let model):
@@ -74,6 +75,8 @@ extension ServingError {
       .tooLarge(.doesNotFit(let needed, let available, let least)),
       .busyMemory(.doesNotFit(let needed, let available, let least)):
       (needed, available, least)
+    case .modelMemory(let refusal):
+      (refusal.neededByteCount, refusal.availableByteCount, refusal.leastBudgetByteCount)
     default: nil
     }
   }

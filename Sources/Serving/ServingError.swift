@@ -33,6 +33,8 @@ public enum ServingError: Error, Sendable {
   case memory(MemoryError)
   /// The budget refuses what would not fit even if everybody else gave up all they can.
   case tooLarge(MemoryError)
+  /// The same of loading or waking a model.
+  case modelMemory(ModelRefusal)
   /// The machine is short of memory: no inferences are taken for now.
   case memoryPressure(retryAfterSeconds: Int)
   /// A sleeping model's file has been written to.
@@ -63,7 +65,7 @@ extension ServingError {
     case .inputMissing, .inputUnknown, .inputType, .inputShape, .outputUnknown, .outputRepeated: .badRequest
     case .queueFull, .tooManyConnections, .tooLate, .stopping, .modelLoading, .busyMemory, .memoryPressure:
       .serviceUnavailable
-    case .memory, .tooLarge: .insufficientStorage
+    case .memory, .tooLarge, .modelMemory: .insufficientStorage
     case .repository, .configuration, .modelFile, .notAFile, .alreadyServing, .notASocket, .limits, .system,
       .modelChanged:
       .internalServerError

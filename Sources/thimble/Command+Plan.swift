@@ -2,6 +2,7 @@ import Memory
 import ModelFile
 import Protocols
 import Runtime
+import Serving
 import System
 
 extension Command {
@@ -33,7 +34,9 @@ extension Command {
     let taken = budget.reservedByteCount + (threads - 1) * Thread.stackByteCount
     let rates = DeviceRates.of(kernels, budget: budget)
     let file = try ModelOpening.open(path, budget: budget)
-    let forecast = MemoryForecast(file, threadCount: threads, rates: rates, takenByteCount: taken)
+    let forecast = MemoryForecast(
+      file, threadCount: threads, rates: rates, takenByteCount: taken,
+      marginByteCount: ProgramReservation.variationByteCount)
     _ = program
     if arguments.has("verify") {
       let isKept = try PlanVerification(
@@ -50,7 +53,7 @@ extension Command {
     }
     if arguments.has("json") {
       var json = JSONWriter()
-      PlanDocument(path: path, threadCount: threads, isa: kernels.name).write(forecast, entry, to: &json)
+      PlanDocument(model: path, threadCount: threads, isa: kernels.name).write(forecast, entry, to: &json)
       Console.line(String(decoding: json.bytes, as: UTF8.self))
     } else {
       printText(path, threads, kernels, forecast, entry)
@@ -80,7 +83,7 @@ extension Command {
         + " \(Console.fixed(entry.slowdown, 2)) × full speed")
     Console.line("")
     Console.line("       budget       peak    streamed   slowdown")
-    let curve = forecast.curve(pointCount: 9)
+    let curve = forecast.curve(pointCount: PlanDocument.pointCount)
     let most = curve.reduce(1.0) { max($0, $1.slowdown) }
     for point in curve {
       let bar = String(repeating: "▇", count: max(1, Int(point.slowdown / most * 40)))

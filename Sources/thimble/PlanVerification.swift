@@ -38,9 +38,7 @@ struct PlanVerification {
   /// Returns whether every promise was kept: the budget, the predicted peak, the same bytes.
   func run(_ forecast: borrowing MemoryForecast, _ wanted: [Int]?) throws(CommandError) -> Bool {
     let (least, full) = (forecast.leastBudgetByteCount, forecast.fullBudgetByteCount)
-    // The pages that a program starts with differ by a few from run to run.
-    let slack = 16 * 1024
-    let budgets = wanted ?? [least + slack, least + (full - least) / 2, max(full, least * 3 / 2) + slack]
+    let budgets = wanted ?? [least, least + (full - least) / 2, max(full, least * 3 / 2)]
     let reference = try measure(full + (16 << 20))
     var isKept = true
     if !isJSON {

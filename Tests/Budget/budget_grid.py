@@ -4,13 +4,14 @@
 usage: budget_grid.py BINARY [MODEL...] [options]
 MODEL is a .thimble or .tflite file or a folder of them; without one, the project's models and the shared folder's.
 
-At each point `thimble run` answers random bytes and the golden inputs from a file that is not in the page cache, and
-`thimble bench --worker` is timed with the file there. Compared:
+At each point `thimble run` answers random bytes and the golden inputs from a file that is not in the page cache (its budget is
+larger by the outputs, which it keeps besides), and `thimble bench --worker` is timed with the file there. Compared:
 every output byte with a run under no budget to speak of, and with the golden answers; the peak resident set (VmHWM, from
 /proc while the process lives and from its own report) with the budget and with what `thimble plan` predicted; the
 latency, in rounds that alternate with the unconstrained process, least of all rounds. Exits 1 on a wrong byte, on
 a refusal at a budget that was named as enough, on VmHWM over the budget or over the prediction, and on VmHWM under 0.90 of
-the prediction. Slowdowns are only shown unless --slowdown-bound says how far above the prediction they may be.
+the prediction. Slowdowns are only shown, with how many points are within 25 % of the prediction, unless --slowdown-bound says
+how far above it they may be: they mean something where nothing else runs.
 Without a `plan` command the budgets come from refusals and from bench's `reserved_bytes`, and predictions are left out;
 --slack is then added to the least one, because what the program has resident when it starts differs by some pages from
 run to run.
@@ -22,6 +23,7 @@ from thimble import PROJECT, Failed, Program, announce, mebibytes
 
 GENEROUS = "4G"
 RATIO_MIN = 0.90
+RUNS_MAX = 500  # of a round: their times are in the memory that is measured
 
 
 class Worker:
@@ -35,7 +37,10 @@ class Worker:
         if not self.process.stdout.readline():
             raise Failed(self.close())
 
-    def measure(self, runs):
+    def measure(self, runs, least_milliseconds):
+        """So many inferences, or as many as take so long: threads need some time to be where they run best."""
+        if self.least_nanoseconds:
+            runs = max(runs, min(RUNS_MAX, int(least_milliseconds * 1e6 / self.least_nanoseconds)))
         self.process.stdin.write(f"run {runs}\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
@@ -122,11 +127,16 @@ def golden_cases(shared, model):
     return cases
 
 
-def measure(program, model, options):
-    """Prints the model's rows; returns what is wrong."""
+def whole_pages(count):
+    return -(-count // 4096) * 4096
+
+
+def measure(program, model, thread_count, options, points):
+    """Prints the model's rows and adds them to `points`; returns what is wrong."""
     wrong = []
-    plan = Plan(program, model, options.threads, cgroup.parse_size(options.slack))
-    threads = ["--threads", options.threads]
+    plan = Plan(program, model, thread_count, cgroup.parse_size(options.slack))
+    threads = ["--threads", thread_count]
+    outputs_bytes = whole_pages(model.output_bytes)
     cases = []
     for seed in range(options.inputs):
         inputs = model.random_inputs(seed)
@@ -137,15 +147,17 @@ def measure(program, model, options):
 
     rows = []
     for point, budget in plan.points():
-        def complain(text, place=f"{model.name}, {point}, --memory-budget {budget}"):
+        def complain(text, place=f"{model.name}, {thread_count} threads, {point}, --memory-budget {budget}"):
             wrong.append(f"{place}: {text}")
 
         peak, same, kills = 0, 0, 0
-        limit = budget + cgroup.parse_size(options.allowance) if options.cgroup else None
+        run_budget = budget + outputs_bytes
+        limit = run_budget + cgroup.parse_size(options.allowance) if options.cgroup else None
         for name, inputs, expected in cases + goldens:
             cgroup.forget_pages(model.path)  # read anew, in the large pieces that the kernel reads ahead
-            outputs, run_peak, result = program.answer(model, inputs, [*threads, "--memory-budget", budget], limit)
-            peak, kills = max(peak, run_peak), kills + result.oom_kills
+            outputs, run_peak, result = program.answer(model, inputs, [*threads, "--memory-budget", run_budget], limit)
+            # The outputs are there while the model runs or after it.
+            peak, kills = max(peak, run_peak - outputs_bytes), kills + result.oom_kills
             if outputs is None:
                 complain(f"status {result.status}: {result.error.strip()}")
             elif outputs != expected:
@@ -154,16 +166,16 @@ def measure(program, model, options):
         if kills:
             complain(f"{kills} killed by the kernel in a group of {limit} bytes")
         rows.append([point, budget, peak, same, complain])
-    workers = {"none": Worker(program, model, GENEROUS, options.threads)}  # they map the file: after the groups' turn
+    workers = {"none": Worker(program, model, GENEROUS, thread_count)}  # they map the file: after the groups' turn
     for point, budget, _, _, complain in rows:
         try:
-            workers[point] = Worker(program, model, budget, options.threads)
+            workers[point] = Worker(program, model, budget, thread_count)
         except Failed as error:
             complain(f"bench: {error}")
     for _ in range(options.rounds):
         for point, worker in list(workers.items()):
             try:
-                worker.measure(options.runs)
+                worker.measure(options.runs, options.round_ms)
             except Failed as error:
                 wrong.append(f"{model.name}, {point}: bench ended: {error}")
                 del workers[point]
@@ -183,12 +195,29 @@ def measure(program, model, options):
         milliseconds = f"{worker.least_nanoseconds / 1e6:.3f}" if worker else "–"
         ratio = f"{peak / predicted_peak:.3f}" if predicted_peak else "–"
         show = lambda number: f"{number:.2f}" if number is not None else "–"
-        print(f"| {model.name} | {point} | {mebibytes(budget)} | {mebibytes(peak)} | {peak / budget:.3f} | {ratio} "
+        points.append({
+            "model": model.name, "threads": int(thread_count), "point": point, "memory_budget_bytes": budget,
+            "peak_rss_bytes": peak, "predicted_peak_bytes": predicted_peak, "slowdown": slowdown,
+            "predicted_slowdown": predicted_slowdown, "min_ms": worker.least_nanoseconds / 1e6 if worker else None,
+            "right_answers": same, "answers": len(cases) + len(goldens)})
+        print(f"| {model.name} | {thread_count} | {point} | {mebibytes(budget)} | {mebibytes(peak)} | {peak / budget:.3f} | {ratio} "
               f"| {milliseconds} | {show(slowdown)} | {show(predicted_slowdown)} "
               f"| {same} of {len(cases) + len(goldens)} ({len(goldens)} golden) |", flush=True)
     for worker in workers.values():
         worker.close()
     return wrong
+
+
+def summarize(points):
+    """How good the predictions were."""
+    for name, measured, predicted, low, high in [
+            ("peak resident set", "peak_rss_bytes", "predicted_peak_bytes", RATIO_MIN, 1),
+            ("slowdown", "slowdown", "predicted_slowdown", 0.75, 1.25)]:
+        ratios = sorted(point[measured] / point[predicted] for point in points if point[measured] and point[predicted])
+        if ratios:
+            kept = sum(low <= ratio <= high for ratio in ratios)
+            print(f"{name}, measured / predicted: {ratios[0]:.3f} to {ratios[-1]:.3f}; {kept} of {len(ratios)} within "
+                  f"{low:g} to {high:g}")
 
 
 def main():
@@ -197,10 +226,12 @@ def main():
     parser.add_argument("models", nargs="*")
     parser.add_argument("--shared", default=os.environ.get("THIMBLE_TEST_MODELS", PROJECT.parent / "shared"),
                         help="the folder with models/ and golden/ (default: $THIMBLE_TEST_MODELS, else ../shared)")
-    parser.add_argument("--threads", default="1")
+    parser.add_argument("--threads", default="1,2", help="numbers of threads, with commas (default 1,2)")
+    parser.add_argument("--json", metavar="FILE", help="add every point to FILE, one JSON object a line")
     parser.add_argument("--inputs", type=int, default=2, help="random inputs beside the golden ones")
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds that alternate between budgets")
     parser.add_argument("--runs", type=int, default=5, help="inferences a round")
+    parser.add_argument("--round-ms", type=float, default=20, help="milliseconds of inferences a round, at least")
     parser.add_argument("--slowdown-bound", type=float, metavar="F", help="measured / predicted slowdown at most")
     parser.add_argument("--slack", default="64K", help="added to a least budget that a refusal named (default 64K)")
     parser.add_argument("--cgroup", action="store_true", help="each run in a memory cgroup of its budget and the allowance")
@@ -219,14 +250,19 @@ def main():
                   f"refusals name and {options.slack}")
         paths = options.models or [*sorted(PROJECT.glob("models/*/1/model.thimble")), pathlib.Path(options.shared) / "models"]
         models = program.models(paths)
-        print("| model | point | budget MiB | VmHWM MiB | of budget | of predicted | least ms | slowdown | predicted "
-              "| right answers |\n|" + " --- |" * 10)
-        wrong = []
+        print("| model | threads | point | budget MiB | VmHWM MiB | of budget | of predicted | least ms | slowdown | predicted "
+              "| right answers |\n|" + " --- |" * 11)
+        wrong, points = [], []
         for model in models:
-            try:
-                wrong += measure(program, model, options)
-            except Failed as error:
-                wrong.append(f"{model.name}: {error}")
+            for thread_count in options.threads.split(","):
+                try:
+                    wrong += measure(program, model, thread_count, options, points)
+                except Failed as error:
+                    wrong.append(f"{model.name}: {error}")
+    if options.json:
+        with open(options.json, "a") as file:
+            file.writelines(json.dumps(point) + "\n" for point in points)
+    summarize(points)
     for text in wrong:
         print(f"WRONG: {text}")
     if not models:

@@ -32,6 +32,10 @@ class Model:
     def input_bytes(self):
         return [SIZES[tensor["datatype"]] * _product(tensor["shape"]) for tensor in self.inputs]
 
+    @property
+    def output_bytes(self):
+        return sum(SIZES[tensor["datatype"]] * _product(tensor["shape"]) for tensor in self.outputs)
+
     def random_inputs(self, seed):
         """Any bytes; ordinary numbers where elements are floats."""
         generator = random.Random(f"{self.name} {seed}")

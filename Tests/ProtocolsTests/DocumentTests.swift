@@ -51,6 +51,25 @@ import Testing
         == .fieldInvalid(field: "config", expected: "a string that holds JSON"))
   }
 
+  @Test func readsPlanRequests() throws {
+    func parse(_ text: String) throws(ProtocolError) -> PlanRequest {
+      try withBytes([UInt8](text)) { (raw) throws(ProtocolError) in try PlanRequest(parsing: raw) }
+    }
+    #expect(try parse(#"{"model":"m","threads":"x"}"#) == PlanRequest(model: ModelReference(name: "m")))
+    #expect(
+      try parse(#"{"memory_budget_bytes":9,"version":3,"model":"m"}"#)
+        == PlanRequest(model: ModelReference(name: "m", version: "3"), memoryBudgetByteCount: 9))
+    #expect(try parse(#"{"model":"m","version":"3"}"#).model.version == "3")
+    #expect(
+      failure { () throws(ProtocolError) in try parse("{}") } == .fieldMissing(field: "model", owner: "request"))
+    let wrong = [
+      "", "[]", #"{"model":3}"#, #"{"model":"m","version":-1}"#, #"{"model":"m","version":[]}"#,
+      #"{"model":"m","memory_budget_bytes":-1}"#, #"{"model":"m","memory_budget_bytes":"8M"}"#,
+      #"{"model":"m","memory_budget_bytes":99999999999999999999}"#, #"{"model":"m"}x"#,
+    ]
+    for text in wrong { #expect(throws: ProtocolError.self, "\(text)") { try parse(text) } }
+  }
+
   @Test func writesMetrics() {
     var metrics = MetricsWriter()
     metrics.family("nv_inference_count", .counter, help: "Inferences\ndone")

@@ -141,7 +141,9 @@ import Testing
     #expect(ModelDirectory(files.models).versions(of: "bad") == [])
     let loader = server.server.loader
     let error = #expect(throws: ServingError.self) {
-      try loader.load(name: "bad", version: 1, path: pipe, configuration: ModelConfiguration())
+      try loader.load(
+        name: "bad", version: 1, path: pipe, configuration: ModelConfiguration(),
+        claims: ModelClaims(requestByteCount: 0))
     }
     #expect(error?.message.contains("not a regular file") == true)
   }

@@ -92,58 +92,84 @@ THIMBLE_AVX512_INLINE void store_pixels(
   }
 }
 
-THIMBLE_AVX512_INLINE __m512i finish_columns(
-    const bool IS_FLOOR, const bool IS_ASYMMETRIC, const thimble_depthwise_rows_args *args, const chunk *c, const __m512i left[4],
-    const __m512i middle[4], const __m512i right[4]) {
+// COUNT output vectors, from three columns each: what they share is loaded once for all.
+THIMBLE_AVX512_INLINE void finish_columns(
+    const size_t COUNT, const bool IS_FLOOR, const bool IS_ASYMMETRIC, const thimble_depthwise_rows_args *args, const chunk *c,
+    const __m512i (*const columns[2][3])[4], __m512i out[2]) {
   const __m512i ones = _mm512_set1_epi32(0x00010101), zero_point = _mm512_set1_epi32(args->weight_zero_point);
-  __m512i acc[4];
+  __m512i acc[2][4];
+#pragma clang loop unroll(full)
   for (int v = 0; v < 4; v++) {
-    acc[v] = _mm512_dpbusd_epi32(c->bias[v], left[v], c->weights[0][v]);
-    acc[v] = _mm512_dpbusd_epi32(acc[v], middle[v], c->weights[1][v]);
-    acc[v] = _mm512_dpbusd_epi32(acc[v], right[v], c->weights[2][v]);
-    if (IS_ASYMMETRIC) {
-      __m512i sum = _mm512_dpbusd_epi32(_mm512_setzero_si512(), left[v], ones);
-      sum = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(sum, middle[v], ones), right[v], ones);
-      acc[v] = _mm512_sub_epi32(acc[v], _mm512_mullo_epi32(sum, zero_point));
+    const __m512i left = c->weights[0][v], middle = c->weights[1][v], right = c->weights[2][v];
+#pragma clang loop unroll(full)
+    for (size_t i = 0; i < COUNT; i++) {
+      const __m512i *a = *columns[i][0], *b = *columns[i][1], *d = *columns[i][2];
+      __m512i sum = _mm512_dpbusd_epi32(c->bias[v], a[v], left);
+      sum = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(sum, b[v], middle), d[v], right);
+      if (IS_ASYMMETRIC) {
+        __m512i bytes = _mm512_dpbusd_epi32(_mm512_setzero_si512(), a[v], ones);
+        bytes = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(bytes, b[v], ones), d[v], ones);
+        sum = _mm512_sub_epi32(sum, _mm512_mullo_epi32(bytes, zero_point));
+      }
+      acc[i][v] = requantize(sum, c->requantizers[v], IS_FLOOR);
     }
-    acc[v] = requantize(acc[v], c->requantizers[v], IS_FLOOR);
   }
-  return clamp_bytes(pack_bytes(acc[0], acc[1], acc[2], acc[3]), &args->requantization);
+#pragma clang loop unroll(full)
+  for (size_t i = 0; i < COUNT; i++)
+    out[i] = clamp_bytes(pack_bytes(acc[i][0], acc[i][1], acc[i][2], acc[i][3]), &args->requantization);
 }
 
-// One output row. NEW: columns that the next vector does not share with the one before.
+// One output row. NEW: columns that an output vector does not share with the one before.
 THIMBLE_AVX512_INLINE void slide(
     const size_t PIXELS, const int NEW, const bool IS_FLOOR, const bool IS_ASYMMETRIC, const thimble_depthwise_rows_args *args,
     const chunk *c, const picture *p, uint8_t *out, size_t channels) {
-  // Three sets of registers take turns as left, middle and right column, so that nothing is moved.
-  __m512i x[3][4];
+  // Sets of registers take turns as columns, so that nothing is moved.
+  __m512i x[5][4], bytes[2];
   const ptrdiff_t step = (ptrdiff_t)args->dilation, advance = (ptrdiff_t)(PIXELS * args->stride);
+  const ptrdiff_t out_advance = (ptrdiff_t)PIXELS * args->pixel_stride;
   ptrdiff_t column = -(ptrdiff_t)args->padding;
-  size_t left_count = args->output_width;
+  size_t pixels_left = args->output_width;
   if (NEW < 3) load_column(PIXELS, p, column, x[0]);
   if (NEW < 2) load_column(PIXELS, p, column + step, x[1]);
-#define TURN(left, middle, right)                                                                                          \
-  if (NEW > 2) load_column(PIXELS, p, column, x[left]);                                                                    \
-  if (NEW > 1) load_column(PIXELS, p, column + step, x[middle]);                                                           \
-  load_column(PIXELS, p, column + 2 * step, x[right]);                                                                     \
-  store_pixels(                                                                                                            \
-      PIXELS, finish_columns(IS_FLOOR, IS_ASYMMETRIC, args, c, x[left], x[middle], x[right]), out, args->pixel_stride,     \
-      channels, left_count);                                                                                               \
-  if (left_count <= PIXELS) return;                                                                                        \
-  left_count -= PIXELS, column += advance, out += (ptrdiff_t)PIXELS * args->pixel_stride;
+#define FINISH(COUNT, A, B, C, D, E, F)                                                                        \
+  {                                                                                                            \
+    const __m512i(*const columns[2][3])[4] = {{&x[A], &x[B], &x[C]}, {&x[D], &x[E], &x[F]}};                   \
+    finish_columns(COUNT, IS_FLOOR, IS_ASYMMETRIC, args, c, columns, bytes);                                   \
+    store_pixels(PIXELS, bytes[0], out, args->pixel_stride, channels, pixels_left);                            \
+    if (COUNT > 1) store_pixels(PIXELS, bytes[1], out + out_advance, args->pixel_stride, channels, pixels_left - PIXELS); \
+    if (pixels_left <= (COUNT) * PIXELS) return;                                                               \
+    pixels_left -= (COUNT) * PIXELS, column += (COUNT) * advance, out += (COUNT) * out_advance;                \
+  }
+  // Two output vectors from columns A B C D (NEW = 1) or A B C D E (NEW = 2), of which the last two, or the last one, stay.
+#define PAIR_1(A, B, C, D)                                 \
+  load_column(PIXELS, p, column + 2 * step, x[C]);         \
+  if (pixels_left <= PIXELS) FINISH(1, A, B, C, A, B, C)   \
+  load_column(PIXELS, p, column + 3 * step, x[D]);         \
+  FINISH(2, A, B, C, B, C, D)
+#define PAIR_2(A, B, C, D, E)                              \
+  load_column(PIXELS, p, column + step, x[B]);             \
+  load_column(PIXELS, p, column + 2 * step, x[C]);         \
+  if (pixels_left <= PIXELS) FINISH(1, A, B, C, A, B, C)   \
+  load_column(PIXELS, p, column + 3 * step, x[D]);         \
+  load_column(PIXELS, p, column + 4 * step, x[E]);         \
+  FINISH(2, A, B, C, C, D, E)
   for (;;) {
     if (NEW == 1) {
-      TURN(0, 1, 2)
-      TURN(1, 2, 0)
-      TURN(2, 0, 1)
+      PAIR_1(0, 1, 2, 3)
+      PAIR_1(2, 3, 0, 1)
     } else if (NEW == 2) {
-      TURN(0, 1, 2)
-      TURN(2, 1, 0)
+      PAIR_2(0, 1, 2, 3, 4)
+      PAIR_2(4, 1, 2, 3, 0)
     } else {
-      TURN(0, 1, 2)
+      load_column(PIXELS, p, column, x[0]);
+      load_column(PIXELS, p, column + step, x[1]);
+      load_column(PIXELS, p, column + 2 * step, x[2]);
+      FINISH(1, 0, 1, 2, 0, 1, 2)
     }
   }
-#undef TURN
+#undef PAIR_1
+#undef PAIR_2
+#undef FINISH
 }
 
 #define SLIDE(PIXELS, NEW)                                                                                              \
