@@ -47,14 +47,14 @@ static const thimble_kernels vnni = {
     .depthwise = thimble_depthwise_s8_vnni,
     .depthwise_rows = thimble_depthwise_rows_vnni,
     .arithmetic = thimble_arithmetic_u8_avx512,
-    .pool = thimble_pool_u8_portable,
-    .mean = thimble_mean_u8_portable,
+    .pool = thimble_pool_u8_avx512,
+    .mean = thimble_mean_u8_avx512,
     .softmax = thimble_softmax_u8_portable,
     .resize = thimble_resize_u8_avx512,
     .arg_extreme = thimble_arg_extreme_u8_avx512,
     .lookup = thimble_lookup_u8_portable,
-    .quantize = thimble_quantize_f32_portable,
-    .dequantize = thimble_dequantize_u8_portable,
+    .quantize = thimble_quantize_f32_avx512,
+    .dequantize = thimble_dequantize_u8_avx512,
 };
 #endif
 

@@ -24,6 +24,11 @@ public final class Session: @unchecked Sendable {
   nonisolated(unsafe) var recording: UnsafeMutablePointer<Int64>?
 
   public var threadCount: Int { pool.threadCount }
+  /// Whether other threads are estimated to cost more time than they save.
+  public let isFasterAlone: Bool
+  /// Whether one thread computes while nothing is streamed, the others parked.
+  public var runsAlone = false
+  private let alone = Barrier(count: 1)
 
   /// A tensor that the caller fills or reads.
   public struct Port: Sendable {
@@ -74,6 +79,9 @@ public final class Session: @unchecked Sendable {
     inputs = Session.ports(graph.inputs, graph, plan)
     outputs = Session.ports(graph.outputs, graph, plan)
     planner = memoryPlan.planner
+    isFasterAlone =
+      CostModel(rates: rates, threadCount: 1, graph).nanoseconds(graph)
+      <= CostModel(rates: rates, threadCount: pool.threadCount, graph).nanoseconds(graph)
     // The graph goes now; to hold less cannot fail. What runs need is taken in its place.
     try? metadata.resize(to: memoryPlan.metadata.keptByteCount)
     claim = try inMemory { () throws(MemoryError) in try workspace.claim(memoryPlan.runningNeeds) }
@@ -134,7 +142,7 @@ public final class Session: @unchecked Sendable {
   /// Computes the outputs from the inputs, which do not survive it. Allocates nothing.
   public func run() {
     weights.prepare(workspace)
-    pool.run(self)
+    if runsAlone, !weights.isStreaming { run(part: 0, of: 1, barrier: alone) } else { pool.run(self) }
   }
 
   /// Whether the outputs are worth anything: asked after a run, and before one to spare it. Takes less than a microsecond.

@@ -26,7 +26,9 @@ extension Engine {
       plans = [candidates[number]]
     }
     do {
-      return try Session(file, kernels: kernels, pool: pool, budget: budget, rates: rates, plans: plans)
+      let session = try Session(file, kernels: kernels, pool: pool, budget: budget, rates: rates, plans: plans)
+      session.runsAlone = session.isFasterAlone
+      return session
     } catch {
       throw .failure("\(path): \(error.message)")
     }

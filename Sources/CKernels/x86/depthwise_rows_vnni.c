@@ -1,6 +1,6 @@
 // Rows of a 3×3 depthwise convolution with vpdpbusd.
 //
-// for each chunk of 64 lanes (64 channels of a pixel, 32 of two pixels or 16 of four): bring weights into column order
+// for each chunk of 64 lanes (64 channels of a pixel, 32 of two pixels, 16 of four or 8 of eight): bring weights into column order
 //   for each row, for each output vector:
 //     interleave the columns that are new: a dword holds the 3 rows of one channel (6 in-lane unpacks a column)
 //     acc[v] += dot4(left, w₀[v]) + dot4(middle, w₁[v]) + dot4(right, w₂[v])      v = 0…3
@@ -10,6 +10,7 @@
 #include "../portable/portable.h"
 #include "depthwise_vnni.h"
 #include "x86.h"
+#include <string.h>
 
 // Turns weights of taps (0 1 2 3)(4 5 6 7)(8) into columns (0 3 6 -)(1 4 7 -)(2 5 8 -).
 THIMBLE_AVX512_INLINE void make_columns(chunk *c) {
@@ -24,6 +25,8 @@ THIMBLE_AVX512_INLINE void make_columns(chunk *c) {
   }
 }
 
+enum { PIXELS_MAX = 8 };
+
 // Where the rows of one output row are, for the channels of a chunk.
 typedef struct {
   const uint8_t *row[3];
@@ -34,7 +37,13 @@ typedef struct {
 } picture;
 
 // PIXELS pieces of 64 / PIXELS bytes, those of columns x, x + stride…
-THIMBLE_AVX512_INLINE __m512i load_pieces(const size_t PIXELS, const uint8_t *const piece[4]) {
+THIMBLE_AVX512_INLINE __m512i load_pieces(const size_t PIXELS, const uint8_t *const piece[PIXELS_MAX]) {
+  if (PIXELS == 8) {
+    int64_t pieces[8];
+#pragma clang loop unroll(full)
+    for (size_t i = 0; i < 8; i++) memcpy(pieces + i, piece[i], 8);
+    return _mm512_loadu_si512(pieces);
+  }
   if (PIXELS == 2) {
     __m512i low = _mm512_castsi256_si512(_mm256_loadu_si256((const void *)piece[0]));
     return _mm512_inserti64x4(low, _mm256_loadu_si256((const void *)piece[1]), 1);
@@ -54,7 +63,7 @@ THIMBLE_AVX512_INLINE void load_column(const size_t PIXELS, const picture *p, pt
     for (int r = 0; r < 3; r++) rows[r] = _mm512_loadu_si512(p->row[r] + x * p->pixel_stride);
   } else {
     for (int r = 0; r < 3; r++) {
-      const uint8_t *piece[4];
+      const uint8_t *piece[PIXELS_MAX];
 #pragma clang loop unroll(full)
       for (size_t i = 0; i < PIXELS; i++) {
         const ptrdiff_t column = x + (ptrdiff_t)(i * p->stride);
@@ -83,6 +92,10 @@ THIMBLE_AVX512_INLINE void store_pixels(
     const __mmask32 mask = (__mmask32)first_bytes(channels);
     _mm256_mask_storeu_epi8(out, mask, _mm512_castsi512_si256(bytes));
     if (count > 1) _mm256_mask_storeu_epi8(out + pixel_stride, mask, _mm512_extracti64x4_epi64(bytes, 1));
+  } else if (PIXELS == 8) {
+    uint8_t pixels[64];
+    _mm512_storeu_si512(pixels, bytes);
+    for (size_t i = 0; i < 8 && i < count; i++) memcpy(out + (ptrdiff_t)i * pixel_stride, pixels + 8 * i, channels < 8 ? channels : 8);
   } else {
     const __mmask16 mask = (__mmask16)first_bytes(channels);
     _mm_mask_storeu_epi8(out, mask, _mm512_castsi512_si128(bytes));
@@ -191,6 +204,7 @@ SLIDE(1, 3)
 SLIDE(2, 2)
 SLIDE(2, 3)
 SLIDE(4, 3)
+SLIDE(8, 3)
 
 typedef void (*slide_function)(
     const thimble_depthwise_rows_args *args, const chunk *c, const picture *p, uint8_t *out, size_t channels);
@@ -199,7 +213,7 @@ static slide_function find_slide(const thimble_depthwise_rows_args *args, size_t
   const size_t advance = pixels * args->stride;
   if (pixels == 1) return advance == args->dilation ? slide_1_1 : advance == 2 * args->dilation ? slide_1_2 : slide_1_3;
   if (pixels == 2) return advance == 2 * args->dilation ? slide_2_2 : slide_2_3;
-  return slide_4_3;
+  return pixels == 4 ? slide_4_3 : slide_8_3;
 }
 
 THIMBLE_AVX512 void thimble_depthwise_rows_vnni(const thimble_depthwise_rows_args *args) {
@@ -211,11 +225,11 @@ THIMBLE_AVX512 void thimble_depthwise_rows_vnni(const thimble_depthwise_rows_arg
   const size_t last = (args->channel_count + 15) / 16 - 1;
   for (size_t first = 0; first < args->channel_count; first += 64) {
     const size_t left = args->channel_count - first, p = first / 16;
-    const size_t pixels = left > 32 ? 1 : left > 16 ? 2 : 4;
-    const size_t panels_a_pixel = 4 / pixels;
+    const size_t pixels = left > 32 ? 1 : left > 16 ? 2 : left > 8 ? 4 : 8;
+    const size_t panels_a_pixel = pixels < 4 ? 4 / pixels : 1;
     size_t panel[4];
     for (size_t l = 0; l < 4; l++) panel[l] = p + l % panels_a_pixel < last ? p + l % panels_a_pixel : last;
-    load_chunk(&c, args->weights, args->channels, &args->requantization, panel, 3);
+    load_chunk(&c, args->weights, args->channels, &args->requantization, panel, 3, pixels == 8);
     make_columns(&c);
     const slide_function slide = find_slide(args, pixels);
     for (size_t r = 0; r < args->row_count; r++) {

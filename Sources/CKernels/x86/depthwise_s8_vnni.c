@@ -78,7 +78,7 @@ THIMBLE_AVX512 void thimble_depthwise_s8_vnni(const thimble_depthwise_args *args
   for (size_t first = 0; first < channels; first += 64) {
     const size_t p = first / 16, last = panels - 1;
     const size_t panel[4] = {p, p + 1 < last ? p + 1 : last, p + 2 < last ? p + 2 : last, p + 3 < last ? p + 3 : last};
-    load_chunk(&c, args->weights, args->channels, &args->requantization, panel, groups);
+    load_chunk(&c, args->weights, args->channels, &args->requantization, panel, groups, false);
     (groups == 3 ? run_3x3 : run_any)(
         args, &c, taps, (ptrdiff_t)first, args->pixel_stride, args->out + first, args->out_stride, args->pixels,
         first_bytes(channels - first));

@@ -134,14 +134,35 @@ THIMBLE_AVX512_INLINE void tile(
     }
   }
 
-  size_t columns = args->out_channels - panel * 16;
-  __mmask64 mask = first_bytes(columns < NR * 16 ? columns : NR * 16);
+  const size_t columns = args->out_channels - panel * 16;
   uint8_t *out = args->out + (ptrdiff_t)pixel * args->out_stride + panel * 16;
+  // A vector holds 4 panels: those of one pixel, or of 2 or 4 pixels.
+  const size_t PIXELS = NR == 1 ? 4 : NR == 2 ? 2 : 1;
+  const __mmask64 mask = first_bytes(columns < NR * 16 ? columns : NR * 16);
+  const bool is_dense = PIXELS > 1 && columns == NR * 16 && args->out_stride == (ptrdiff_t)(NR * 16);
   const __m512i zero = _mm512_setzero_si512();
 #pragma clang loop unroll(full)
-  for (size_t i = 0; i < MR; i++) {
-    __m512i bytes = pack_bytes(acc[i][0], NR > 1 ? acc[i][1] : zero, NR > 2 ? acc[i][2] : zero, NR > 3 ? acc[i][3] : zero);
-    _mm512_mask_storeu_epi8(out + (ptrdiff_t)i * args->out_stride, mask, clamp_bytes(order_panels(bytes), rq));
+  for (size_t i = 0; i < MR; i += PIXELS) {
+#define VALUE(P, J) ((P) < PIXELS && i + (P) < MR && (J) < NR ? acc[i + (P) < MR ? i + (P) : 0][J] : zero)
+    __m512i bytes = NR == 1   ? pack_bytes(VALUE(0, 0), VALUE(1, 0), VALUE(2, 0), VALUE(3, 0))
+                    : NR == 2 ? pack_bytes(VALUE(0, 0), VALUE(0, 1), VALUE(1, 0), VALUE(1, 1))
+                              : pack_bytes(VALUE(0, 0), VALUE(0, 1), VALUE(0, 2), VALUE(0, 3));
+#undef VALUE
+    bytes = clamp_bytes(order_panels(bytes), rq);
+    uint8_t *to = out + (ptrdiff_t)i * args->out_stride;
+    if (PIXELS == 1) {
+      _mm512_mask_storeu_epi8(to, mask, bytes);
+    } else if (is_dense) {
+      _mm512_mask_storeu_epi8(to, first_bytes((MR - i < PIXELS ? MR - i : PIXELS) * NR * 16), bytes);
+    } else if (NR == 2) {
+      _mm256_mask_storeu_epi8(to, (__mmask32)mask, _mm512_castsi512_si256(bytes));
+      if (i + 1 < MR) _mm256_mask_storeu_epi8(to + args->out_stride, (__mmask32)mask, _mm512_extracti64x4_epi64(bytes, 1));
+    } else {
+      _mm_mask_storeu_epi8(to, (__mmask16)mask, _mm512_castsi512_si128(bytes));
+      if (i + 1 < MR) _mm_mask_storeu_epi8(to + args->out_stride, (__mmask16)mask, _mm512_extracti32x4_epi32(bytes, 1));
+      if (i + 2 < MR) _mm_mask_storeu_epi8(to + 2 * args->out_stride, (__mmask16)mask, _mm512_extracti32x4_epi32(bytes, 2));
+      if (i + 3 < MR) _mm_mask_storeu_epi8(to + 3 * args->out_stride, (__mmask16)mask, _mm512_extracti32x4_epi32(bytes, 3));
+    }
   }
 }
 

@@ -26,7 +26,8 @@ final class ConvolutionStep: RowStep {
   private let inputZeroPoint: UInt8
   private let weightZeroPoint: Int32
   private let isPointwise: Bool
-  private let hasPaddedRows: Bool
+  /// Where windows cross the left or the right edge.
+  private let paddedRows: PaddedRows?
   private let zeroRow: TensorPlace
   private let scratch: ScratchPlace
 
@@ -55,7 +56,7 @@ final class ConvolutionStep: RowStep {
     inputZeroPoint = convolution.inputZeroPoint
     weightZeroPoint = convolution.weightZeroPoint
     isPointwise = convolution.isPointwise
-    hasPaddedRows = geometry.hasPaddedRows
+    paddedRows = convolution.paddedRows
     self.zeroRow = zeroRow
     self.scratch = scratch
   }
@@ -70,9 +71,7 @@ final class ConvolutionStep: RowStep {
 
   /// Bytes of scratch memory a thread needs: run pointers, pixel biases, padded rows and which rows they are.
   static func scratchByteCount(_ convolution: Convolution) -> Int {
-    let geometry = convolution.geometry
-    let rows = convolution.isPointwise || !geometry.hasPaddedRows ? 0 : geometry.kernelHeight
-    return convolution.packedRuns.runs * 8 + biasedPixels * 4 + rows * (8 + geometry.paddedRowByteCount)
+    convolution.packedRuns.runs * 8 + biasedPixels * 4 + (convolution.paddedRows?.byteCount ?? 0)
   }
 
   func run(_ context: borrowing StepContext, rows: Range<Int>, part: Int, of parts: Int) {
@@ -82,7 +81,7 @@ final class ConvolutionStep: RowStep {
     let sharesPixels =
       pixels.count >= parts * Self.pixelsAPartMin && (isPointwise || rows.count >= parts) || panels < parts
     let panelRange = sharesPixels ? 0..<panels : share(panels, part: part, of: parts)
-    if hasPaddedRows && !isPointwise { scratch.forgetPaddedRows(context, part, geometry) }
+    paddedRows?.forgetRows(in: scratch.paddedRows(context, part))
     if weights.isClaimed {
       while let index = weights.claim() {
         runPiece(context, part, index, panels: 0..<panels, rows: rows, pixels: pixels)
@@ -145,7 +144,7 @@ final class ConvolutionStep: RowStep {
     let runPointers = scratch.runPointers(context, part)
     let (batch, y) = row.quotientAndRemainder(dividingBy: geometry.outputHeight)
     // The place of a padded row moves on with the input row, so that a row stays where it is as the windows go down.
-    var slot = hasPaddedRows ? y * geometry.strideHeight / geometry.dilationHeight % geometry.kernelHeight : 0
+    var slot = paddedRows != nil ? y * geometry.strideHeight / geometry.dilationHeight % geometry.kernelHeight : 0
     var inputY = y * geometry.strideHeight - geometry.paddingTop
     var run = 0
     for _ in 0..<geometry.kernelHeight {
@@ -174,8 +173,8 @@ final class ConvolutionStep: RowStep {
     guard inputY >= 0, inputY < geometry.inputHeight else { return zeroRow.read(context) }
     let inputRow = batch * geometry.inputHeight + inputY
     let source = input.read(context, around: inputRow) + inputRow * geometry.inputWidth * geometry.inputChannels
-    return hasPaddedRows
-      ? scratch.paddedRow(inputRow, at: slot, of: source, fill: inputZeroPoint, context, part, geometry) : source
+    guard let paddedRows else { return source }
+    return paddedRows.copy(of: inputRow, at: slot, source: source, in: scratch.paddedRows(context, part))
   }
 
   /// `columns` of output row `row`; they may go on into rows that follow it in memory.
@@ -230,60 +229,22 @@ final class ConvolutionStep: RowStep {
       (base(context, part) + runs * 8).assumingMemoryBound(to: Int32.self)
     }
 
-    /// Which input row each padded row is.
-    private func rowNumbers(
-      _ context: borrowing StepContext, _ part: Int
-    ) -> UnsafeMutablePointer<Int> {
-      (base(context, part) + runs * 8 + biasedPixels * 4).assumingMemoryBound(to: Int.self)
-    }
-
-    func forgetPaddedRows(_ context: borrowing StepContext, _ part: Int, _ geometry: WindowGeometry) {
-      let numbers = rowNumbers(context, part)
-      for slot in 0..<geometry.kernelHeight { numbers[slot] = -1 }
-    }
-
-    /// A copy of an input row with its padding at place `slot`, 0..<kernelHeight.
-    func paddedRow(
-      _ row: Int, at slot: Int, of source: UnsafePointer<UInt8>, fill: UInt8, _ context: borrowing StepContext,
-      _ part: Int,
-      _ geometry: WindowGeometry
-    ) -> UnsafePointer<UInt8> {
-      let numbers = rowNumbers(context, part)
-      let copy =
-        UnsafeMutableRawPointer(numbers + geometry.kernelHeight).assumingMemoryBound(to: UInt8.self)
-        + slot * geometry.paddedRowByteCount
-      if numbers[slot] != row {
-        numbers[slot] = row
-        let before = geometry.paddingLeft * geometry.inputChannels
-        let whole = geometry.windowColumns * geometry.inputChannels
-        let copied = min(geometry.inputWidth * geometry.inputChannels, max(0, whole - before))
-        thimble_fill(copy, fill, min(before, whole))
-        if copied > 0 { thimble_copy(copy + before, source, copied) }
-        if before + copied < whole { thimble_fill(copy + before + copied, fill, whole - before - copied) }
-      }
-      return UnsafePointer(copy)
+    func paddedRows(_ context: borrowing StepContext, _ part: Int) -> UnsafeMutableRawPointer {
+      base(context, part) + runs * 8 + biasedPixels * 4
     }
   }
 }
 
 extension Convolution {
+  /// Padded input rows, where windows need them.
+  var paddedRows: PaddedRows? { !isPointwise && geometry.crossesEdges ? PaddedRows(self) : nil }
+
   /// A 1×1 window over every pixel: the whole picture is one matrix.
   var isPointwise: Bool {
     let g = geometry
     return g.kernelHeight == 1 && g.kernelWidth == 1 && g.strideHeight == 1 && g.strideWidth == 1
       && g.paddingTop == 0 && g.paddingLeft == 0 && g.inputHeight == g.outputHeight && g.inputWidth == g.outputWidth
   }
-}
-
-extension WindowGeometry {
-  /// Columns from the first to the last that windows read, padding included.
-  var windowColumns: Int { (outputWidth - 1) * strideWidth + (kernelWidth - 1) * dilationWidth + 1 }
-
-  /// Whether windows cross the left or the right edge.
-  var hasPaddedRows: Bool { paddingLeft > 0 || windowColumns > inputWidth }
-
-  /// Bytes of an input row with its padding, and of what kernels may read behind it.
-  var paddedRowByteCount: Int { (windowColumns * inputChannels + Int(THIMBLE_SLACK_BYTES) + 63) / 64 * 64 }
 }
 
 extension thimble_requantization {
