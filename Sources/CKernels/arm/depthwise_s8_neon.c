@@ -44,8 +44,9 @@ THIMBLE_INLINE void tile(
     if (t + 2 < args->tap_count) TAP(t + 2, w4.val[2]);
   }
   uint8_t *out = args->out + (ptrdiff_t)pixel * args->out_stride + channel;
-  thimble_finish16(
-      acc, rows, (size_t)rows, channels, output, out, args->out_stride, args->channel_count - channel);
+  thimble_factors_neon factors[4];
+  thimble_load_factors(channels, factors);
+  thimble_finish16(acc, rows, factors, output, out, args->out_stride, args->channel_count - channel);
 }
 
 // for each 16 channels: for each 4 pixels: acc (4,16) += taps · (w − zero point) in 16-bit products; requantize; store

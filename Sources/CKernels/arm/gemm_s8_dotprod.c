@@ -1,7 +1,11 @@
+// Matrix product with SDOT: tiles of 6 pixels by a panel of 16 channels, 24 accumulators.
+//
+// for each block of pixels: pack its tiles as [K/16][pixels of the tile][16] signed bytes
+//   for each panel: for each tile: acc (6,16) += x (6,k) · w (k,16), 4 products a lane; requantize; store
 #if defined(__aarch64__)
 #pragma clang attribute push(__attribute__((target("dotprod"))), apply_to = function)
 #include "arm.h"
-#include "requantize_neon.h"
+#include "gemm_blocks_neon.h"
 
 // One group of 4 inputs: 16 channels by every pixel, whose 4 bytes are one lane of x.
 #define GROUP(lane)                                                                              \
@@ -12,59 +16,135 @@
     }                                                                                            \
     w += 64;                                                                                     \
   } while (0)
-// Four groups of every pixel, as bytes minus 128.
-#define LOAD()                                                                                   \
-  for (int p = 0; p < rows; p++) x[p] = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(source[p]), vdupq_n_u8(128)))
 
-// `rows` pixels from `pixel` by one panel; pixels past the last are the last again, and not stored.
+// What GROUP is for 6 pixels, whole vectors of K at a time. Accumulators, activations and two vectors of weights take all
+// registers, which compilers do not manage without spills.
+#define SDOT6(w, lane, a, b, c, d, e, f)                                                         \
+  "sdot %" a ".4s, %" w ".16b, %[x0].4b[" lane "]\n"                                             \
+  "sdot %" b ".4s, %" w ".16b, %[x1].4b[" lane "]\n"                                             \
+  "sdot %" c ".4s, %" w ".16b, %[x2].4b[" lane "]\n"                                             \
+  "sdot %" d ".4s, %" w ".16b, %[x3].4b[" lane "]\n"                                             \
+  "sdot %" e ".4s, %" w ".16b, %[x4].4b[" lane "]\n"                                             \
+  "sdot %" f ".4s, %" w ".16b, %[x5].4b[" lane "]\n"
+#define GROUP6(lane)                                                                             \
+  "ldp %q[w0], %q[w1], [%[w]], #32\n"                                                            \
+  SDOT6("[w0]", lane, "0", "4", "8", "12", "16", "20")                                           \
+  SDOT6("[w1]", lane, "1", "5", "9", "13", "17", "21")                                           \
+  "ldp %q[w0], %q[w1], [%[w]], #32\n"                                                            \
+  SDOT6("[w0]", lane, "2", "6", "10", "14", "18", "22")                                          \
+  SDOT6("[w1]", lane, "3", "7", "11", "15", "19", "23")
+#define ROW(p) "+w"(acc[p][0]), "+w"(acc[p][1]), "+w"(acc[p][2]), "+w"(acc[p][3])
+
+THIMBLE_INLINE void multiply_vectors_6(int32x4_t acc[6][4], const int8_t *packed, const int8_t *w, size_t vectors) {
+  int8x16_t x0, x1, x2, x3, x4, x5, w0, w1;
+  __asm__("1:\n"
+          "ldp %q[x0], %q[x1], [%[x]], #32\n"
+          "ldp %q[x2], %q[x3], [%[x]], #32\n"
+          "ldp %q[x4], %q[x5], [%[x]], #32\n"
+          "subs %[n], %[n], #1\n"
+          GROUP6("0") GROUP6("1") GROUP6("2") GROUP6("3")
+          "b.ne 1b\n"
+          : ROW(0), ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), [x] "+r"(packed), [w] "+r"(w), [n] "+r"(vectors), [x0] "=&w"(x0),
+            [x1] "=&w"(x1), [x2] "=&w"(x2), [x3] "=&w"(x3), [x4] "=&w"(x4), [x5] "=&w"(x5), [w0] "=&w"(w0), [w1] "=&w"(w1)
+          :
+          : "cc", "memory");
+}
+
+// A tile of `rows` packed pixels by one panel.
 THIMBLE_INLINE void tile(
-    const thimble_gemm_args *args, const int8_t *w, const thimble_channels16 *channels, const thimble_output_neon *output,
-    size_t pixel, const int rows, uint8_t *out, size_t count) {
-  int32x4_t acc[4][4];
-  ptrdiff_t offset[4];
-  for (int p = 0; p < rows; p++) {
-    size_t index = thimble_minimum(pixel + (size_t)p, args->pixels - 1);
-    offset[p] = (ptrdiff_t)index * args->pixel_stride;
-    for (int j = 0; j < 4; j++) acc[p][j] = vld1q_s32(channels->bias + 4 * j);
-    if (args->pixel_bias)
-      for (int j = 0; j < 4; j++) acc[p][j] = vaddq_s32(acc[p][j], vdupq_n_s32(args->pixel_bias[index]));
-  }
-  for (size_t r = 0; r < args->run_count; r++) {
-    const uint8_t *source[4];
-    for (int p = 0; p < rows; p++) source[p] = args->runs[r] + offset[p];
-    int8x16_t x[4];
-    size_t groups = args->groups;
-    for (; groups >= 4; groups -= 4) {
-      LOAD();
+    const thimble_panel_neon *panel, const int8_t *packed, const int rows, const int32_t *pixel_bias, uint8_t *out) {
+  int32x4_t acc[6][4];
+  int8x16_t x[6];
+  const int8_t *w = panel->weights;
+  thimble_start16(acc, rows, panel->channels->bias, pixel_bias);
+  size_t vectors = panel->groups / 4, left = panel->groups % 4;
+  if (rows == 6) {
+    if (vectors) multiply_vectors_6(acc, packed, w, vectors);
+    packed += vectors * 96;
+    w += vectors * 256;
+  } else {
+    for (; vectors > 0; vectors--, packed += 16 * rows) {
+      for (int p = 0; p < rows; p++) x[p] = vld1q_s8(packed + 16 * p);
       GROUP(0);
       GROUP(1);
       GROUP(2);
       GROUP(3);
-      for (int p = 0; p < rows; p++) source[p] += 16;
+    }
+  }
+  if (left) {
+    for (int p = 0; p < rows; p++) x[p] = vld1q_s8(packed + 16 * p);
+    GROUP(0);
+    if (left > 1) GROUP(1);
+    if (left > 2) GROUP(2);
+  }
+  thimble_finish16(acc, rows, panel->factors, panel->output, out, panel->out_stride, panel->count);
+}
+
+#define TILES(PIXELS)                                                                                                \
+  static __attribute__((noinline)) void tiles_##PIXELS(                                                               \
+      const thimble_panel_neon *panel, const int8_t *packed, const int32_t *pixel_bias, uint8_t *out, size_t count) { \
+    for (; count > 0; count--) {                                                                                      \
+      tile(panel, packed, PIXELS, pixel_bias, out);                                                                   \
+      packed += (panel->groups + 3) / 4 * 16 * PIXELS;                                                                \
+      out += panel->out_stride * PIXELS;                                                                              \
+      if (pixel_bias) pixel_bias += PIXELS;                                                                           \
+    }                                                                                                                 \
+  }
+TILES(6)
+TILES(4)
+TILES(2)
+
+#define TILE_PIXELS 6
+static size_t next_tile(size_t pixels) { return pixels >= 6 ? 6 : pixels >= 4 ? 4 : pixels >= 2 ? 2 : 1; }
+
+static void tiles(
+    const thimble_panel_neon *panel, size_t pixels, const uint8_t *packed, const int32_t *pixel_bias, uint8_t *out,
+    size_t count) {
+  const int8_t *x = (const int8_t *)packed;
+  if (pixels == 6) tiles_6(panel, x, pixel_bias, out, count);
+  else if (pixels == 4) tiles_4(panel, x, pixel_bias, out, count);
+  else tiles_2(panel, x, pixel_bias, out, count);
+}
+
+THIMBLE_INLINE uint8_t *pack_vectors(const uint8_t **sources, size_t groups, const size_t pixels, uint8_t *packed) {
+  for (size_t k = 0; k < groups; k += 4, packed += 16 * pixels)
+    for (size_t p = 0; p < pixels; p++) vst1q_u8(packed + 16 * p, veorq_u8(vld1q_u8(sources[p] + 4 * k), vdupq_n_u8(128)));
+  return packed;
+}
+static uint8_t *pack_tile(const uint8_t **sources, size_t groups, size_t pixels, uint8_t *packed) {
+  if (pixels == 6) return pack_vectors(sources, groups, 6, packed);
+  return pack_vectors(sources, groups, pixels, packed);
+}
+
+// One pixel by one panel.
+static void row(const thimble_gemm_args *args, const thimble_panel_neon *panel, size_t pixel, uint8_t *out) {
+  enum { rows = 1 };
+  int32x4_t acc[1][4];
+  int8x16_t x[1];
+  const int8_t *w = panel->weights;
+  thimble_start16(acc, 1, panel->channels->bias, args->pixel_bias ? args->pixel_bias + pixel : 0);
+  for (size_t r = 0; r < args->run_count; r++) {
+    const uint8_t *source = args->runs[r] + (ptrdiff_t)pixel * args->pixel_stride;
+    size_t groups = args->groups;
+    for (; groups >= 4; groups -= 4, source += 16) {
+      x[0] = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(source), vdupq_n_u8(128)));
+      GROUP(0);
+      GROUP(1);
+      GROUP(2);
+      GROUP(3);
     }
     if (groups) {
-      LOAD();
+      x[0] = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(source), vdupq_n_u8(128)));
       GROUP(0);
       if (groups > 1) GROUP(1);
       if (groups > 2) GROUP(2);
     }
   }
-  thimble_finish16(
-      acc, rows, args->pixels - pixel, channels, output, out + (ptrdiff_t)pixel * args->out_stride, args->out_stride,
-      count);
+  thimble_finish16(acc, 1, panel->factors, panel->output, out, panel->out_stride, panel->count);
 }
 
-// for each panel: for each 4 pixels: acc (4,16) += x (4,k) · w (k,16), 4 products an SDOT lane; requantize; store
-void thimble_gemm_s8_4x16_dotprod(const thimble_gemm_args *args) {
-  thimble_output_neon output = thimble_output_of(&args->requantization);
-  const int8_t *w = args->weights;
-  for (size_t n = 0; n < args->panels; n++, w += args->run_count * args->groups * 64) {
-    const thimble_channels16 *channels = args->channels + n;
-    uint8_t *out = args->out + 16 * n;
-    size_t count = args->out_channels - 16 * n, pixel = 0;
-    for (; pixel + 1 < args->pixels; pixel += 4) tile(args, w, channels, &output, pixel, 4, out, count);
-    if (pixel < args->pixels) tile(args, w, channels, &output, pixel, 1, out, count);
-  }
-}
+#include "gemm_blocks_neon.h"
+
+void thimble_gemm_s8_6x16_dotprod(const thimble_gemm_args *args) { gemm(args); }
 #pragma clang attribute pop
 #endif

@@ -106,9 +106,9 @@ THIMBLE_INLINE void tile(
       odd = vdupq_n_s32(args->pixel_bias[pixel + (first + 1 < valid ? first + 1 : first)]);
     }
     uint8x16_t bytes;
-    if (output->rounding == THIMBLE_BOUNDED_POSITIVE)
-      bytes = finish_pair(acc[q], bias, even, odd, factors, output, THIMBLE_BOUNDED_POSITIVE);
-    else if (output->rounding == THIMBLE_BOUNDED)
+    if (output->rounding == THIMBLE_PLAIN)
+      bytes = finish_pair(acc[q], bias, even, odd, factors, output, THIMBLE_PLAIN);
+    else if (output->rounding == THIMBLE_LINEAR || output->rounding == THIMBLE_BOUNDED)
       bytes = finish_pair(acc[q], bias, even, odd, factors, output, THIMBLE_BOUNDED);
     else if (output->rounding == THIMBLE_UNBOUNDED)
       bytes = finish_pair(acc[q], bias, even, odd, factors, output, THIMBLE_UNBOUNDED);
@@ -135,8 +135,9 @@ THIMBLE_INLINE void row(
       for (int j = 0; j < 4; j++) acc[0][j] = vusdotq_s32(acc[0][j], x4, vld1q_s8(w + 16 * j));
     }
   }
-  thimble_finish16(
-      acc, 1, 1, channels, output, out + (ptrdiff_t)pixel * args->out_stride, args->out_stride, count);
+  thimble_factors_neon factors[4];
+  thimble_load_factors(channels, factors);
+  thimble_finish16(acc, 1, factors, output, out + (ptrdiff_t)pixel * args->out_stride, args->out_stride, count);
 }
 
 // for each panel: for each 8 pixels: for each 8 channels: acc (8,8) += x (8,k) · w (k,8), 2×8 by 8×2 a USMMLA; requantize; store

@@ -52,9 +52,9 @@ THIMBLE_INLINE void tile(
       GROUP(0);
     }
   }
-  thimble_finish16(
-      acc, rows, args->pixels - pixel, channels, output, out + (ptrdiff_t)pixel * args->out_stride, args->out_stride,
-      count);
+  thimble_factors_neon factors[4];
+  thimble_load_factors(channels, factors);
+  thimble_finish16(acc, rows, factors, output, out + (ptrdiff_t)pixel * args->out_stride, args->out_stride, count);
 }
 
 // for each panel: for each 4 pixels: acc (4,16) += x (4,k) · w (k,16) in 16-bit products; requantize; store
@@ -65,8 +65,8 @@ void thimble_gemm_s8_4x16_neon(const thimble_gemm_args *args) {
     const thimble_channels16 *channels = args->channels + n;
     uint8_t *out = args->out + 16 * n;
     size_t count = args->out_channels - 16 * n, pixel = 0;
-    for (; pixel + 1 < args->pixels; pixel += 4) tile(args, w, channels, &output, pixel, 4, out, count);
-    if (pixel < args->pixels) tile(args, w, channels, &output, pixel, 1, out, count);
+    for (; pixel + 4 <= args->pixels; pixel += 4) tile(args, w, channels, &output, pixel, 4, out, count);
+    for (; pixel < args->pixels; pixel++) tile(args, w, channels, &output, pixel, 1, out, count);
   }
 }
 #endif

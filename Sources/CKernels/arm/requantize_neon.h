@@ -13,8 +13,11 @@
 
 // How a call's numbers allow to requantize; all give the same where more than one is allowed.
 typedef enum {
-  // Shifts of at least 1, and negative values are all clamped, so that how their ties round cannot show.
-  THIMBLE_BOUNDED_POSITIVE,
+  // Shifts of at least 1, a zero point of 0 and no clamps: negative values are all clamped, so that how their ties round
+  // cannot show.
+  THIMBLE_PLAIN,
+  // Shifts of at least 1, no clamps.
+  THIMBLE_LINEAR,
   THIMBLE_BOUNDED,
   THIMBLE_UNBOUNDED,
   THIMBLE_ONCE,
@@ -28,14 +31,16 @@ typedef struct {
 } thimble_output_neon;
 
 THIMBLE_INLINE thimble_output_neon thimble_output_of(const thimble_requantization *rq) {
+  bool has_clamps = rq->clamp_min != 0 || rq->clamp_max != 255;
   return (thimble_output_neon){
       .zero_point = vdupq_n_s32(rq->zero_point),
       .clamp_min = vdupq_n_u8(rq->clamp_min),
       .clamp_max = vdupq_n_u8(rq->clamp_max),
-      .rounding = rq->rounds_once                       ? THIMBLE_ONCE
-                  : !rq->is_bounded                     ? THIMBLE_UNBOUNDED
-                  : rq->clamp_min >= rq->zero_point     ? THIMBLE_BOUNDED_POSITIVE
-                                                        : THIMBLE_BOUNDED,
+      .rounding = rq->rounds_once      ? THIMBLE_ONCE
+                  : !rq->is_bounded    ? THIMBLE_UNBOUNDED
+                  : has_clamps         ? THIMBLE_BOUNDED
+                  : rq->zero_point != 0 ? THIMBLE_LINEAR
+                                       : THIMBLE_PLAIN,
   };
 }
 
@@ -76,7 +81,7 @@ THIMBLE_INLINE int32x4_t thimble_requantize4(
   if (rounding == THIMBLE_ONCE) return thimble_requantize_once_neon(acc, factors.multiplier, vnegq_s32(factors.left));
   if (rounding == THIMBLE_UNBOUNDED) return thimble_requantize_neon(acc, factors.multiplier, vnegq_s32(factors.left));
   int32x4_t x = vqrdmulhq_s32(acc, factors.multiplier);
-  if (rounding == THIMBLE_BOUNDED) x = vsraq_n_s32(x, x, 31);  // every shift is at least 1
+  if (rounding != THIMBLE_PLAIN) x = vsraq_n_s32(x, x, 31);  // every shift is at least 1
   return vrshlq_s32(x, factors.left);
 }
 
@@ -98,12 +103,15 @@ THIMBLE_INLINE uint8x16_t thimble_bytes16(
     for (int j = 0; j < 4; j++) x[j] = vaddq_s32(x[j], output.zero_point);
     return thimble_narrow16(x[0], x[1], x[2], x[3], output);
   }
-  int16x8_t zero_point = vreinterpretq_s16_s32(output.zero_point);
-  zero_point = vuzp1q_s16(zero_point, zero_point);
-  int16x8_t low = vqaddq_s16(vqmovn_high_s32(vqmovn_s32(x[0]), x[1]), zero_point);
-  int16x8_t high = vqaddq_s16(vqmovn_high_s32(vqmovn_s32(x[2]), x[3]), zero_point);
+  int16x8_t low = vqmovn_high_s32(vqmovn_s32(x[0]), x[1]), high = vqmovn_high_s32(vqmovn_s32(x[2]), x[3]);
+  if (rounding != THIMBLE_PLAIN) {
+    int16x8_t zero_point = vreinterpretq_s16_s32(output.zero_point);
+    zero_point = vuzp1q_s16(zero_point, zero_point);
+    low = vqaddq_s16(low, zero_point);
+    high = vqaddq_s16(high, zero_point);
+  }
   uint8x16_t bytes = vqmovun_high_s16(vqmovun_s16(low), high);
-  return vminq_u8(vmaxq_u8(bytes, output.clamp_min), output.clamp_max);
+  return rounding == THIMBLE_BOUNDED ? vminq_u8(vmaxq_u8(bytes, output.clamp_min), output.clamp_max) : bytes;
 }
 
 // Stores the first `count` bytes, count < 8.
@@ -150,29 +158,51 @@ static __attribute__((noinline, unused)) uint8x16_t thimble_rare_bytes16(
   return thimble_bytes16(acc, factors, *output, THIMBLE_UNBOUNDED);
 }
 
-// 16 channels of `rows` pixels: requantize and store `count` of them, or 16, of the first `valid` pixels.
-THIMBLE_INLINE void thimble_finish16(
-    const int32x4_t (*acc)[4], const int rows, size_t valid, const thimble_channels16 *channels,
-    const thimble_output_neon *output, uint8_t *out, ptrdiff_t out_stride, size_t count) {
-  thimble_factors_neon factors[4];
-  for (int j = 0; j < 4; j++) factors[j] = thimble_factors_of(channels, 4 * j);
-  if (output->rounding == THIMBLE_BOUNDED_POSITIVE) {
+// Accumulators of 16 channels by `rows` pixels before the first product.
+THIMBLE_INLINE void thimble_start16(
+    int32x4_t (*acc)[4], const int rows, const int32_t *bias, const int32_t *_Nullable pixel_bias) {
 #pragma clang loop unroll(full)
-    for (int p = 0; p < rows; p++, out += out_stride)
-      if ((size_t)p < valid)
-        thimble_store16(out, thimble_bytes16(acc[p], factors, *output, THIMBLE_BOUNDED_POSITIVE), count);
-  } else if (output->rounding == THIMBLE_BOUNDED) {
-#pragma clang loop unroll(full)
-    for (int p = 0; p < rows; p++, out += out_stride)
-      if ((size_t)p < valid) thimble_store16(out, thimble_bytes16(acc[p], factors, *output, THIMBLE_BOUNDED), count);
-  } else {
-    thimble_factors_neon copies[4];
-    for (int j = 0; j < 4; j++) copies[j] = factors[j];
-#pragma clang loop unroll(full)
-    for (int p = 0; p < rows; p++, out += out_stride)
-      if ((size_t)p < valid)
-        thimble_store16(out, thimble_rare_bytes16(acc[p][0], acc[p][1], acc[p][2], acc[p][3], copies, output), count);
+  for (int p = 0; p < rows; p++) {
+    __asm__("" : "+r"(bias));  // two loads a pixel, not four moves
+    for (int j = 0; j < 4; j++) acc[p][j] = vld1q_s32(bias + 4 * j);
   }
+  if (pixel_bias) {
+#pragma clang loop unroll(full)
+    for (int p = 0; p < rows; p++)
+      for (int j = 0; j < 4; j++) acc[p][j] = vaddq_s32(acc[p][j], vdupq_n_s32(pixel_bias[p]));
+  }
+}
+
+// 16 channels of `rows` pixels: requantize and store `count` of them, or 16.
+THIMBLE_INLINE void thimble_finish16(
+    const int32x4_t (*acc)[4], const int rows, const thimble_factors_neon factors[4], const thimble_output_neon *output,
+    uint8_t *out, ptrdiff_t out_stride, size_t count) {
+  thimble_factors_neon f[4];
+  for (int j = 0; j < 4; j++) f[j] = factors[j];
+#define FINISH(STORE, BYTES)                                     \
+  _Pragma("clang loop unroll(full)") for (int p = 0; p < rows; p++) { \
+    STORE(out, BYTES);                                           \
+    out += out_stride;                                           \
+  }
+#define STORE_ALL(out, bytes) vst1q_u8(out, bytes)
+#define STORE_PART(out, bytes) thimble_store16(out, bytes, count)
+  if (output->rounding > THIMBLE_BOUNDED) {
+    FINISH(STORE_PART, thimble_rare_bytes16(acc[p][0], acc[p][1], acc[p][2], acc[p][3], factors, output))
+  } else if (output->rounding == THIMBLE_BOUNDED || count < 16) {
+    // With the zero point and the clamps of plain and linear calls nothing changes.
+    FINISH(STORE_PART, thimble_bytes16(acc[p], f, *output, THIMBLE_BOUNDED))
+  } else if (output->rounding == THIMBLE_LINEAR) {
+    FINISH(STORE_ALL, thimble_bytes16(acc[p], f, *output, THIMBLE_LINEAR))
+  } else {
+    FINISH(STORE_ALL, thimble_bytes16(acc[p], f, *output, THIMBLE_PLAIN))
+  }
+#undef FINISH
+#undef STORE_ALL
+#undef STORE_PART
+}
+
+THIMBLE_INLINE void thimble_load_factors(const thimble_channels16 *channels, thimble_factors_neon factors[4]) {
+  for (int j = 0; j < 4; j++) factors[j] = thimble_factors_of(channels, 4 * j);
 }
 
 THIMBLE_INLINE size_t thimble_minimum(size_t a, size_t b) { return a < b ? a : b; }
