@@ -61,9 +61,11 @@ static const thimble_kernels vnni = {
 #if defined(__aarch64__)
 static const thimble_kernels neon = {
     .name = "neon",
-    .gemm = thimble_gemm_s8_4x16_neon,
+    .wants_signed_activations = true,
+    .gemm = thimble_gemm_s8_2x16_neon,
     .pixel_bias = thimble_pixel_bias_neon,
     .depthwise = thimble_depthwise_s8_neon,
+    .depthwise_rows = thimble_depthwise_rows_s8_neon,
     .arithmetic = thimble_arithmetic_u8_neon,
     .pool = thimble_pool_u8_neon,
     .mean = thimble_mean_u8_neon,

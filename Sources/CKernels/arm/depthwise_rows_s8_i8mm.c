@@ -9,7 +9,7 @@
 #include "depthwise_rows_dot.h"
 
 void thimble_depthwise_rows_s8_i8mm(const thimble_depthwise_rows_args *args) {
-  depthwise_rows_dot(args, thimble_depthwise_s8_i8mm);
+  depthwise_rows(args, thimble_depthwise_s8_i8mm);
 }
 #pragma clang attribute pop
 #endif
