@@ -7,6 +7,7 @@ void thimble_gemm_s8_2x16_neon(const thimble_gemm_args *args);
 void thimble_gemm_s8_6x16_dotprod(const thimble_gemm_args *args);
 void thimble_gemm_s8_12x8_i8mm(const thimble_gemm_args *args);
 void thimble_pixel_bias_neon(const thimble_pixel_bias_args *args);
+void thimble_pixel_bias_dotprod(const thimble_pixel_bias_args *args);
 void thimble_depthwise_s8_neon(const thimble_depthwise_args *args);
 void thimble_depthwise_rows_s8_neon(const thimble_depthwise_rows_args *args);
 void thimble_depthwise_s8_dotprod(const thimble_depthwise_args *args);

@@ -83,10 +83,12 @@ THIMBLE_INLINE void tile(
 #define TILES(PIXELS)                                                                                                \
   static __attribute__((noinline)) void tiles_##PIXELS(                                                               \
       const thimble_panel_neon *panel, const int8_t *packed, const int32_t *pixel_bias, uint8_t *out, size_t count) { \
+    const size_t step = panel->stride * PIXELS;                                                                       \
+    const ptrdiff_t out_step = panel->out_stride * PIXELS;                                                            \
     for (; count > 0; count--) {                                                                                      \
       tile(panel, packed, PIXELS, pixel_bias, out);                                                                   \
-      packed += (panel->groups + 3) / 4 * 16 * PIXELS;                                                                \
-      out += panel->out_stride * PIXELS;                                                                              \
+      packed += step;                                                                                                 \
+      out += out_step;                                                                                                \
       if (pixel_bias) pixel_bias += PIXELS;                                                                           \
     }                                                                                                                 \
   }

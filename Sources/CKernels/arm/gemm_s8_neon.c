@@ -84,6 +84,8 @@ THIMBLE_INLINE void finish(
 THIMBLE_INLINE void run_tiles(
     const thimble_panel_neon *panel, const bool fits, const uint8_t *packed, const int32_t *pixel_bias, uint8_t *out,
     size_t count) {
+  const size_t step = 2 * panel->stride;
+  const ptrdiff_t out_step = 2 * panel->out_stride;
   for (; count > 0; count--) {
     int32x4_t acc[2][8];
     for (int i = 0; i < 16; i++) acc[i / 8][i % 8] = vdupq_n_s32(0);
@@ -96,8 +98,8 @@ THIMBLE_INLINE void run_tiles(
       for (int p = 0; p < 2; p++)
         multiply(acc[p], panel->weights + 64 * group, spread(packed + group / 2 * 16 + 8 * (size_t)p + group % 2 * 4));
     finish(panel, acc, 2, pixel_bias, out);
-    packed += (panel->groups + 3) / 4 * 32;
-    out += 2 * panel->out_stride;
+    packed += step;
+    out += out_step;
     if (pixel_bias) pixel_bias += 2;
   }
 }

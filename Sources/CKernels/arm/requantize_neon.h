@@ -66,23 +66,16 @@ THIMBLE_INLINE int32x4_t thimble_requantize_once_neon(int32x4_t value, int32x4_t
   return vqmovn_high_s64(vqmovn_s64(low), high);
 }
 
-// Four channels' multipliers, and their shifts as SRSHL wants them: left.
+// Four channels' multipliers, and how far SQSHL shifts left after the multiplication: see thimble_bytes16.
 typedef struct {
   int32x4_t multiplier, left;
 } thimble_factors_neon;
 
-THIMBLE_INLINE thimble_factors_neon thimble_factors_of(const thimble_channels16 *channels, int first) {
-  return (thimble_factors_neon){vld1q_s32(channels->multiplier + first), vnegq_s32(vld1q_s32(channels->shift + first))};
-}
+enum { THIMBLE_FRACTION_BITS = 7, THIMBLE_LEFT = 16 + THIMBLE_FRACTION_BITS };
 
-// Four channels: accumulators → what the zero point is added to.
-THIMBLE_INLINE int32x4_t thimble_requantize4(
-    int32x4_t acc, thimble_factors_neon factors, const thimble_rounding_neon rounding) {
-  if (rounding == THIMBLE_ONCE) return thimble_requantize_once_neon(acc, factors.multiplier, vnegq_s32(factors.left));
-  if (rounding == THIMBLE_UNBOUNDED) return thimble_requantize_neon(acc, factors.multiplier, vnegq_s32(factors.left));
-  int32x4_t x = vqrdmulhq_s32(acc, factors.multiplier);
-  if (rounding != THIMBLE_PLAIN) x = vsraq_n_s32(x, x, 31);  // every shift is at least 1
-  return vrshlq_s32(x, factors.left);
+THIMBLE_INLINE thimble_factors_neon thimble_factors_of(const thimble_channels16 *channels, int first) {
+  return (thimble_factors_neon){
+      vld1q_s32(channels->multiplier + first), vsubq_s32(vdupq_n_s32(THIMBLE_LEFT), vld1q_s32(channels->shift + first))};
 }
 
 // Saturates to bytes and clamps; the same as clamping first, as the clamps are bytes.
@@ -92,25 +85,30 @@ THIMBLE_INLINE uint8x16_t thimble_narrow16(int32x4_t a, int32x4_t b, int32x4_t c
   return vminq_u8(vmaxq_u8(bytes, output.clamp_min), output.clamp_max);
 }
 
-// 16 outputs. A bounded value does not overflow 32 bits with the zero point, so there the sum may saturate in 16 bits;
-// elsewhere it wraps in 32 bits as the reference's.
+// 16 outputs of calls that are bounded.
+//
+// A shift s after the multiplication is done in parts that together round as one does. SQSHL by 23 − s and taking the high
+// halves is ⌊x / 2^(s − 7)⌋, saturated to 16 bits; SQRSHRUN by 7 adds a half and drops the other bits:
+// ⌊(⌊x / 2^(s − 7)⌋ + 2⁶) / 2⁷⌋ = ⌊(x + 2^(s − 1)) / 2^s⌋ for s ≥ 1. What saturates is 256 or −256 or beyond, and stays outside
+// 0…255 with any zero point, which is added while 7 bits of fraction are there.
 THIMBLE_INLINE uint8x16_t thimble_bytes16(
     const int32x4_t acc[4], const thimble_factors_neon factors[4], thimble_output_neon output,
     const thimble_rounding_neon rounding) {
-  int32x4_t x[4];
-  for (int j = 0; j < 4; j++) x[j] = thimble_requantize4(acc[j], factors[j], rounding);
-  if (rounding == THIMBLE_UNBOUNDED || rounding == THIMBLE_ONCE) {
-    for (int j = 0; j < 4; j++) x[j] = vaddq_s32(x[j], output.zero_point);
-    return thimble_narrow16(x[0], x[1], x[2], x[3], output);
+  int16x8_t x[4];
+  for (int j = 0; j < 4; j++) {
+    int32x4_t product = vqrdmulhq_s32(acc[j], factors[j].multiplier);
+    if (rounding != THIMBLE_PLAIN) product = vsraq_n_s32(product, product, 31);  // every shift is at least 1
+    x[j] = vreinterpretq_s16_s32(vqshlq_s32(product, factors[j].left));
   }
-  int16x8_t low = vqmovn_high_s32(vqmovn_s32(x[0]), x[1]), high = vqmovn_high_s32(vqmovn_s32(x[2]), x[3]);
+  int16x8_t low = vuzp2q_s16(x[0], x[1]), high = vuzp2q_s16(x[2], x[3]);
   if (rounding != THIMBLE_PLAIN) {
-    int16x8_t zero_point = vreinterpretq_s16_s32(output.zero_point);
+    int16x8_t zero_point = vreinterpretq_s16_s32(vshlq_n_s32(output.zero_point, THIMBLE_FRACTION_BITS));
     zero_point = vuzp1q_s16(zero_point, zero_point);
     low = vqaddq_s16(low, zero_point);
     high = vqaddq_s16(high, zero_point);
   }
-  uint8x16_t bytes = vqmovun_high_s16(vqmovun_s16(low), high);
+  uint8x16_t bytes =
+      vqrshrun_high_n_s16(vqrshrun_n_s16(low, THIMBLE_FRACTION_BITS), high, THIMBLE_FRACTION_BITS);
   return rounding == THIMBLE_BOUNDED ? vminq_u8(vmaxq_u8(bytes, output.clamp_min), output.clamp_max) : bytes;
 }
 
@@ -149,27 +147,38 @@ THIMBLE_INLINE void thimble_store8(uint8_t *out, uint8x8_t bytes, size_t count) 
     thimble_store_part8(out, bytes, count);
 }
 
-// The rare roundings, out of the kernels' way.
+// The rare roundings, out of the kernels' way. The sum with the zero point wraps in 32 bits as the reference's.
 static __attribute__((noinline, unused)) uint8x16_t thimble_rare_bytes16(
     int32x4_t a, int32x4_t b, int32x4_t c, int32x4_t d, const thimble_factors_neon factors[4],
     const thimble_output_neon *output) {
-  int32x4_t acc[4] = {a, b, c, d};
-  if (output->rounding == THIMBLE_ONCE) return thimble_bytes16(acc, factors, *output, THIMBLE_ONCE);
-  return thimble_bytes16(acc, factors, *output, THIMBLE_UNBOUNDED);
+  int32x4_t x[4] = {a, b, c, d};
+  for (int j = 0; j < 4; j++) {
+    int32x4_t shift = vsubq_s32(vdupq_n_s32(THIMBLE_LEFT), factors[j].left);
+    x[j] = output->rounding == THIMBLE_ONCE ? thimble_requantize_once_neon(x[j], factors[j].multiplier, shift)
+                                            : thimble_requantize_neon(x[j], factors[j].multiplier, shift);
+    x[j] = vaddq_s32(x[j], output->zero_point);
+  }
+  return thimble_narrow16(x[0], x[1], x[2], x[3], *output);
 }
 
 // Accumulators of 16 channels by `rows` pixels before the first product.
 THIMBLE_INLINE void thimble_start16(
     int32x4_t (*acc)[4], const int rows, const int32_t *bias, const int32_t *_Nullable pixel_bias) {
+  if (pixel_bias) {
+    int32x4_t biases[4];
+    for (int j = 0; j < 4; j++) biases[j] = vld1q_s32(bias + 4 * j);
+#pragma clang loop unroll(full)
+    for (int p = 0; p < rows; p++) {
+      int32x4_t extra = vld1q_dup_s32(pixel_bias++);
+      __asm__("" : "+r"(pixel_bias));  // the load moves it on
+      for (int j = 0; j < 4; j++) acc[p][j] = vaddq_s32(biases[j], extra);
+    }
+    return;
+  }
 #pragma clang loop unroll(full)
   for (int p = 0; p < rows; p++) {
     __asm__("" : "+r"(bias));  // two loads a pixel, not four moves
     for (int j = 0; j < 4; j++) acc[p][j] = vld1q_s32(bias + 4 * j);
-  }
-  if (pixel_bias) {
-#pragma clang loop unroll(full)
-    for (int p = 0; p < rows; p++)
-      for (int j = 0; j < 4; j++) acc[p][j] = vaddq_s32(acc[p][j], vdupq_n_s32(pixel_bias[p]));
   }
 }
 
