@@ -74,6 +74,7 @@ THIMBLE_INLINE void products(
     const int ROWS, const bool HAS_REST, const weights_of_eight *e, const int32x4_t bias[2], const column_of_eight *left,
     const column_of_eight *middle, const column_of_eight *right, int32x4_t acc[4]) {
   for (int r = 0; r < ROWS; r++) {
+    if (ROWS == 2) __asm__("" : "+r"(bias));  // a load of both, not two moves
     for (int j = 0; j < 2; j++) {
       int32x4_t sum = DOT(bias[j], e->weights[r][0][j], left->half[j]);
       sum = DOT(sum, e->weights[r][1][j], middle->half[j]);

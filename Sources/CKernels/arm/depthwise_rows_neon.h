@@ -14,7 +14,6 @@
 
 typedef struct {
   weights_of_eight weights;
-  int32x4_t bias[2];
   thimble_factors_neon factors[2];
 } eight_channels;
 
@@ -23,6 +22,8 @@ typedef struct {
   const thimble_depthwise_rows_args *args;
   thimble_output_neon output;
   size_t inside;  // output pixels from the left whose right column is in the picture
+  size_t paired;  // rows from the first that come in pairs
+  int32x4_t bias[2];  // of the 8 channels at hand
 } picture;
 
 // One output pixel of `ROWS` rows.
@@ -31,7 +32,7 @@ THIMBLE_INLINE void finish_pixel(
     const column_of_eight *left, const column_of_eight *middle, const column_of_eight *right, uint8_t *const out[2],
     ptrdiff_t offset, size_t count) {
   int32x4_t acc[4];
-  products(ROWS, HAS_REST, &e->weights, e->bias, left, middle, right, acc);
+  products(ROWS, HAS_REST, &e->weights, p->bias, left, middle, right, acc);
   if (ROWS == 1) acc[2] = acc[0], acc[3] = acc[1];
   uint8x16_t bytes;
   const thimble_factors_neon factors[4] = {e->factors[0], e->factors[1], e->factors[0], e->factors[1]};
@@ -47,35 +48,34 @@ THIMBLE_INLINE void finish_pixel(
   if (ROWS == 2) thimble_store8(out[1] + offset, vget_high_u8(bytes), count);
 }
 
-// `ROWS` output rows of 8 channels, `count` of which are stored. `rows` and `out` stand at the first of the channels.
-THIMBLE_INLINE void slide(
-    const int ROWS, const int STRIDE, const bool IS_PLAIN, const bool HAS_REST, const picture *p, const eight_channels *source,
-    const uint8_t *const source_rows[4], uint8_t *const targets[2], const uint8_t *outside, size_t count) {
+// One row, or a pair of rows.
+THIMBLE_INLINE void slide_row(
+    const int ROWS, const int STRIDE, const bool IS_PLAIN, const bool HAS_REST, const picture *p, const eight_channels *e,
+    const uint8_t *const rows[4], uint8_t *const out[2], const uint8_t *const beside[4], const ptrdiff_t step,
+    const size_t width, const size_t inside, const size_t count) {
   const thimble_depthwise_rows_args *args = p->args;
-  const eight_channels e = *source;
-  const uint8_t *const beside[4] = {outside, outside, outside, outside};
-  const ptrdiff_t step = args->pixel_stride;
-  const size_t width = args->input_width, inside = p->inside;
-  // Copies, which stores of bytes do not change.
-  const uint8_t *const rows[4] = {source_rows[0], source_rows[1], source_rows[2], source_rows[3]};
-  uint8_t *const out[2] = {targets[0], targets[1]};
   column_of_eight x[3];
-#define LOAD(column, to)                                                               \
-  do {                                                                                 \
-    ptrdiff_t at = (column);                                                           \
-    if ((size_t)at < width) load_column(ROWS, rows, at * step, &to);                          \
-    else load_column(ROWS, beside, 0, &to);                                                   \
+#define LOAD(column, to)                                            \
+  do {                                                              \
+    ptrdiff_t at = (column);                                        \
+    if ((size_t)at < width) load_column(ROWS, rows, at * step, &to); \
+    else load_column(ROWS, beside, 0, &to);                         \
   } while (0)
-#define TURN(left, middle, right)                                                                             \
-  if (STRIDE == 2) load_column(ROWS, rows, in + step, &x[middle]);                                                   \
-  load_column(ROWS, rows, in + 2 * step, &x[right]);                                                                 \
-  finish_pixel(ROWS, IS_PLAIN, HAS_REST, p, &e, &x[left], &x[middle], &x[right], out, to, count);                \
-  in += STRIDE * step;                                                                                        \
-  to += step;
+// The next column. Were the offset not hidden, compilers would keep a pointer a row and column instead of one for all.
+#define NEXT(to)                         \
+  in += step;                            \
+  __asm__("" : "+r"(in));                \
+  load_column(ROWS, rows, in, &x[to]);
+#define TURN(left, middle, right)                                                                \
+  if (STRIDE == 2) { NEXT(middle) }                                                              \
+  NEXT(right)                                                                                    \
+  finish_pixel(ROWS, IS_PLAIN, HAS_REST, p, e, &x[left], &x[middle], &x[right], out, to, count); \
+  to += step;                                                                                    \
+  __asm__("" : "+r"(to));
   ptrdiff_t column = -(ptrdiff_t)args->padding, to = 0;
   LOAD(column, x[0]);
   if (STRIDE == 1) LOAD(column + 1, x[1]);
-  ptrdiff_t in = column * step;
+  ptrdiff_t in = (column + 2 - STRIDE) * step;  // of the last column that was loaded
   size_t pixel = 0;
   if (STRIDE == 1) {
     for (; pixel + 3 <= inside; pixel += 3) {
@@ -92,19 +92,39 @@ THIMBLE_INLINE void slide(
   for (column += (ptrdiff_t)pixel * STRIDE; pixel < args->output_width; pixel++, column += STRIDE, to += step) {
     if (STRIDE == 2) LOAD(column + 1, x[1]);
     LOAD(column + 2, x[2]);
-    finish_pixel(ROWS, IS_PLAIN, HAS_REST, p, &e, &x[0], &x[1], &x[2], out, to, count);
+    finish_pixel(ROWS, IS_PLAIN, HAS_REST, p, e, &x[0], &x[1], &x[2], out, to, count);
     x[0] = x[STRIDE];
     x[1] = x[2];
   }
 #undef LOAD
+#undef NEXT
 #undef TURN
 }
 
-#define SLIDE(ROWS, STRIDE, KIND, IS_PLAIN, HAS_REST)                                                                       \
-  static __attribute__((noinline)) void slide_##ROWS##_##STRIDE##_##KIND(                                                   \
-      const picture *p, const eight_channels *e, const uint8_t *const rows[4], uint8_t *const out[2],                       \
-      const uint8_t *outside, size_t count) {                                                                               \
-    slide(ROWS, STRIDE, IS_PLAIN, HAS_REST, p, e, rows, out, outside, count);                                               \
+// The output rows `row` … `end` − 1 of the 8 channels from `channel`, ROWS at a time.
+THIMBLE_INLINE void slide(
+    const int ROWS, const int STRIDE, const bool IS_PLAIN, const bool HAS_REST, const picture *p, const eight_channels *source,
+    size_t channel, size_t row, const size_t end) {
+  const thimble_depthwise_rows_args *args = p->args;
+  const eight_channels e = *source;
+  const uint8_t *const outside = args->outside + channel;
+  const uint8_t *const beside[4] = {outside, outside, outside, outside};
+  const ptrdiff_t step = args->pixel_stride;
+  const size_t width = args->input_width, inside = p->inside, count = args->channel_count - channel;
+  for (; row < end; row += (size_t)ROWS) {
+    // Copies, which stores of bytes do not change.
+    const uint8_t *const *windows = args->rows + 3 * row;
+    const uint8_t *const rows[4] = {
+        windows[0] + channel, windows[1] + channel, windows[2] + channel, windows[ROWS == 2 ? 5 : 2] + channel};
+    uint8_t *const out[2] = {args->out[row] + channel, args->out[row + (size_t)ROWS - 1] + channel};
+    slide_row(ROWS, STRIDE, IS_PLAIN, HAS_REST, p, &e, rows, out, beside, step, width, inside, count);
+  }
+}
+
+#define SLIDE(ROWS, STRIDE, KIND, IS_PLAIN, HAS_REST)                                              \
+  static __attribute__((noinline)) void slide_##ROWS##_##STRIDE##_##KIND(                          \
+      const picture *p, const eight_channels *e, size_t channel, size_t row, size_t end) {         \
+    slide(ROWS, STRIDE, IS_PLAIN, HAS_REST, p, e, channel, row, end);                              \
   }
 #ifdef HAS_NO_REST
 #define SLIDES_WITH_REST(ROWS, STRIDE)
@@ -122,8 +142,7 @@ THIMBLE_INLINE void slide(
 SLIDES(1, 1)
 SLIDES(2, 1)
 SLIDES(1, 2)
-typedef void slide_function(
-    const picture *, const eight_channels *, const uint8_t *const[4], uint8_t *const[2], const uint8_t *, size_t);
+typedef void slide_function(const picture *, const eight_channels *, size_t, size_t, size_t);
 
 THIMBLE_INLINE void depthwise_rows(
     const thimble_depthwise_rows_args *args, void (*depthwise)(const thimble_depthwise_args *)) {
@@ -142,24 +161,21 @@ THIMBLE_INLINE void depthwise_rows(
       .output = thimble_output_of(&args->requantization),
       .inside = room < 3 ? 0 : thimble_minimum((room - 3) / args->stride + 1, args->output_width),
   };
+  if (args->stride == 1) {
+    for (const uint8_t *const *row = args->rows; p.paired + 1 < args->row_count; p.paired += 2, row += 6)
+      if (row[3] != row[1] || row[4] != row[2]) break;
+  }
   for (size_t channel = 0; channel < args->channel_count; channel += 8) {
     eight_channels e;
     int32x4_t offset = vdupq_n_s32(load_weights(args, channel, &e.weights));
     for (size_t j = 0; j < 2; j++) {
       const thimble_channels16 *channels = args->channels + channel / 16;
       size_t first = channel % 16 + 4 * j;
-      e.bias[j] = vaddq_s32(vld1q_s32(channels->bias + first), offset);
+      p.bias[j] = vaddq_s32(vld1q_s32(channels->bias + first), offset);
       e.factors[j] = thimble_factors_of(channels, (int)first);
     }
-    size_t count = args->channel_count - channel;
-    int kind = (p.output.rounding != THIMBLE_PLAIN || count < 8) * 2 + e.weights.has_rest;
-    for (size_t r = 0, done; r < args->row_count; r += done) {
-      const uint8_t *const *row = args->rows + 3 * r;
-      bool is_pair = args->stride == 1 && r + 1 < args->row_count && row[3] == row[1] && row[4] == row[2];
-      done = is_pair ? 2 : 1;
-      const uint8_t *rows[4] = {row[0] + channel, row[1] + channel, row[2] + channel, row[is_pair ? 5 : 2] + channel};
-      uint8_t *out[2] = {args->out[r] + channel, args->out[r + done - 1] + channel};
-      slides[args->stride == 2 ? 2 : done - 1][kind](&p, &e, rows, out, args->outside + channel, count);
-    }
+    int kind = (p.output.rounding != THIMBLE_PLAIN || args->channel_count - channel < 8) * 2 + e.weights.has_rest;
+    if (p.paired > 0) slides[1][kind](&p, &e, channel, 0, p.paired);
+    if (p.paired < args->row_count) slides[args->stride == 2 ? 2 : 0][kind](&p, &e, channel, p.paired, args->row_count);
   }
 }

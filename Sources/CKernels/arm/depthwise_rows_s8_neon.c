@@ -33,6 +33,7 @@ THIMBLE_INLINE void products(
   (void)HAS_REST;
   const column_of_eight *columns[3] = {left, middle, right};
   for (int r = 0; r < ROWS; r++) {
+    if (ROWS == 2) __asm__("" : "+r"(bias));  // a load of both, not two moves
     int32x4_t low = bias[0], high = bias[1];
     for (int c = 0; c < 3; c++) {
       for (int k = 0; k < 3; k++) {

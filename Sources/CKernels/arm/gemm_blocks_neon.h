@@ -19,7 +19,7 @@ typedef struct {
   const int8_t *weights;
   const thimble_channels16 *channels;
   size_t groups;  // of all runs
-  const thimble_output_neon *output;
+  thimble_output_neon output;
   ptrdiff_t out_stride;
   size_t stride;  // bytes of a packed pixel
   size_t count;  // valid channels; 16 or more: all
@@ -53,8 +53,11 @@ THIMBLE_INLINE void pack_pixels(
 
 static void gemm(const thimble_gemm_args *args) {
   uint8_t packed[THIMBLE_PACKED_BYTES + 16] __attribute__((aligned(64)));
-  thimble_output_neon output = thimble_output_of(&args->requantization);
-  thimble_panel_neon panel = {.groups = args->run_count * args->groups, .output = &output, .out_stride = args->out_stride};
+  thimble_panel_neon panel = {
+      .groups = args->run_count * args->groups,
+      .output = thimble_output_of(&args->requantization),
+      .out_stride = args->out_stride,
+  };
   size_t stride = panel.stride = (panel.groups * 4 + 15) / 16 * 16;
   size_t room = THIMBLE_PACKED_BYTES / stride;  // pixels; those of one tile are kept free to gather its runs
   size_t capacity = thimble_minimum(room > 2 * TILE_PIXELS ? room - TILE_PIXELS : room / 2, THIMBLE_BLOCK_PIXELS);

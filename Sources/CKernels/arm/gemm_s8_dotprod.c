@@ -35,7 +35,8 @@
   SDOT6("[w1]", lane, "3", "7", "11", "15", "19", "23")
 #define ROW(p) "+w"(acc[p][0]), "+w"(acc[p][1]), "+w"(acc[p][2]), "+w"(acc[p][3])
 
-THIMBLE_INLINE void multiply_vectors_6(int32x4_t acc[6][4], const int8_t *packed, const int8_t *w, size_t vectors) {
+THIMBLE_INLINE void multiply_vectors_6(int32x4_t acc[6][4], const int8_t **packed, const int8_t **weights, size_t vectors) {
+  const int8_t *x = *packed, *w = *weights;
   int8x16_t x0, x1, x2, x3, x4, x5, w0, w1;
   __asm__("1:\n"
           "ldp %q[x0], %q[x1], [%[x]], #32\n"
@@ -44,14 +45,16 @@ THIMBLE_INLINE void multiply_vectors_6(int32x4_t acc[6][4], const int8_t *packed
           "subs %[n], %[n], #1\n"
           GROUP6("0") GROUP6("1") GROUP6("2") GROUP6("3")
           "b.ne 1b\n"
-          : ROW(0), ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), [x] "+r"(packed), [w] "+r"(w), [n] "+r"(vectors), [x0] "=&w"(x0),
+          : ROW(0), ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), [x] "+r"(x), [w] "+r"(w), [n] "+r"(vectors), [x0] "=&w"(x0),
             [x1] "=&w"(x1), [x2] "=&w"(x2), [x3] "=&w"(x3), [x4] "=&w"(x4), [x5] "=&w"(x5), [w0] "=&w"(w0), [w1] "=&w"(w1)
           :
           : "cc", "memory");
+  *packed = x;
+  *weights = w;
 }
 
-// A tile of `rows` packed pixels by one panel.
-THIMBLE_INLINE void tile(
+// A tile of `rows` packed pixels by one panel; returns where the next tile starts.
+THIMBLE_INLINE const int8_t *tile(
     const thimble_panel_neon *panel, const int8_t *packed, const int rows, const int32_t *pixel_bias, uint8_t *out) {
   int32x4_t acc[6][4];
   int8x16_t x[6];
@@ -59,9 +62,7 @@ THIMBLE_INLINE void tile(
   thimble_start16(acc, rows, panel->channels->bias, pixel_bias);
   size_t vectors = panel->groups / 4, left = panel->groups % 4;
   if (rows == 6) {
-    if (vectors) multiply_vectors_6(acc, packed, w, vectors);
-    packed += vectors * 96;
-    w += vectors * 256;
+    if (vectors) multiply_vectors_6(acc, &packed, &w, vectors);
   } else {
     for (; vectors > 0; vectors--, packed += 16 * rows) {
       for (int p = 0; p < rows; p++) x[p] = vld1q_s8(packed + 16 * p);
@@ -73,24 +74,22 @@ THIMBLE_INLINE void tile(
   }
   if (left) {
     for (int p = 0; p < rows; p++) x[p] = vld1q_s8(packed + 16 * p);
+    packed += 16 * rows;
     GROUP(0);
     if (left > 1) GROUP(1);
     if (left > 2) GROUP(2);
   }
-  thimble_finish16(acc, rows, panel->factors, panel->output, out, panel->out_stride, panel->count);
+  thimble_finish16(acc, rows, panel->factors, &panel->output, out, panel->out_stride, panel->count);
+  return packed;
 }
 
-#define TILES(PIXELS)                                                                                                \
-  static __attribute__((noinline)) void tiles_##PIXELS(                                                               \
-      const thimble_panel_neon *panel, const int8_t *packed, const int32_t *pixel_bias, uint8_t *out, size_t count) { \
-    const size_t step = panel->stride * PIXELS;                                                                       \
-    const ptrdiff_t out_step = panel->out_stride * PIXELS;                                                            \
-    for (; count > 0; count--) {                                                                                      \
-      tile(panel, packed, PIXELS, pixel_bias, out);                                                                   \
-      packed += step;                                                                                                 \
-      out += out_step;                                                                                                \
-      if (pixel_bias) pixel_bias += PIXELS;                                                                           \
-    }                                                                                                                 \
+#define TILES(PIXELS)                                                                                                  \
+  static __attribute__((noinline)) void tiles_##PIXELS(                                                                \
+      const thimble_panel_neon *source, const int8_t *packed, const int32_t *pixel_bias, uint8_t *out, size_t count) { \
+    const thimble_panel_neon panel = *source; /* which stores of bytes do not change */                                \
+    const ptrdiff_t out_step = panel.out_stride * PIXELS, bias_step = pixel_bias ? PIXELS : 0;                         \
+    for (; count > 0; count--, out += out_step, pixel_bias += bias_step)                                               \
+      packed = tile(&panel, packed, PIXELS, pixel_bias, out);                                                          \
   }
 TILES(6)
 TILES(4)
@@ -109,8 +108,11 @@ static void tiles(
 }
 
 THIMBLE_INLINE uint8_t *pack_vectors(const uint8_t **sources, size_t groups, const size_t pixels, uint8_t *packed) {
-  for (size_t k = 0; k < groups; k += 4, packed += 16 * pixels)
-    for (size_t p = 0; p < pixels; p++) vst1q_u8(packed + 16 * p, veorq_u8(vld1q_u8(sources[p] + 4 * k), vdupq_n_u8(128)));
+  for (size_t k = 0; k < groups; k += 4, packed += 16 * pixels) {
+    uint8x16_t x[6];
+    for (size_t p = 0; p < pixels; p++) x[p] = veorq_u8(vld1q_u8(sources[p] + 4 * k), vdupq_n_u8(128));
+    for (size_t p = 0; p < pixels; p++) vst1q_u8(packed + 16 * p, x[p]);
+  }
   return packed;
 }
 static uint8_t *pack_tile(const uint8_t **sources, size_t groups, size_t pixels, uint8_t *packed) {
@@ -142,7 +144,7 @@ static void row(const thimble_gemm_args *args, const thimble_panel_neon *panel, 
       if (groups > 2) GROUP(2);
     }
   }
-  thimble_finish16(acc, 1, panel->factors, panel->output, out, panel->out_stride, panel->count);
+  thimble_finish16(acc, 1, panel->factors, &panel->output, out, panel->out_stride, panel->count);
 }
 
 #include "gemm_blocks_neon.h"

@@ -116,12 +116,12 @@ THIMBLE_INLINE void tile(
     const int r = q + 1 < pairs ? q + 1 : q;                                                   \
     store_pairs(BYTES(acc[q]), BYTES(acc[r]), r - q + 1, out, stride, COUNT);                  \
   }
-#define PLAIN(x) thimble_bytes16(x, factors, *panel->output, THIMBLE_PLAIN)
-#define BOUNDED(x) thimble_bytes16(x, factors, *panel->output, THIMBLE_BOUNDED)
-#define RARE(x) thimble_rare_bytes16(x[0], x[1], x[2], x[3], factors, panel->output)
-  if (panel->output->rounding > THIMBLE_BOUNDED) {
+#define PLAIN(x) thimble_bytes16(x, factors, panel->output, THIMBLE_PLAIN)
+#define BOUNDED(x) thimble_bytes16(x, factors, panel->output, THIMBLE_BOUNDED)
+#define RARE(x) thimble_rare_bytes16(x[0], x[1], x[2], x[3], factors, &panel->output)
+  if (panel->output.rounding > THIMBLE_BOUNDED) {
     STORE(RARE, count)
-  } else if (panel->output->rounding == THIMBLE_PLAIN && count >= 8) {
+  } else if (panel->output.rounding == THIMBLE_PLAIN && count >= 8) {
     STORE(PLAIN, 8)
   } else {
     STORE(BOUNDED, count)
@@ -205,7 +205,7 @@ static void row(const thimble_gemm_args *args, const thimble_panel_neon *panel, 
       if (groups > 2) GROUP(2);
     }
   }
-  thimble_finish16(acc, 1, panel->factors, panel->output, out, panel->out_stride, panel->count);
+  thimble_finish16(acc, 1, panel->factors, &panel->output, out, panel->out_stride, panel->count);
 }
 
 #include "gemm_blocks_neon.h"

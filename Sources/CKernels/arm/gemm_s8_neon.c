@@ -78,7 +78,7 @@ THIMBLE_INLINE void finish(
       if (pixel_bias) acc[p][j] = vaddq_s32(acc[p][j], vdupq_n_s32(pixel_bias[p]));
     }
   }
-  thimble_finish16(acc, rows, panel->factors, panel->output, out, panel->out_stride, panel->count);
+  thimble_finish16(acc, rows, panel->factors, &panel->output, out, panel->out_stride, panel->count);
 }
 
 THIMBLE_INLINE void run_tiles(
