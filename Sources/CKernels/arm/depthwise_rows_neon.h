@@ -14,6 +14,7 @@
 
 typedef struct {
   weights_of_eight weights;
+  int32x4_t bias[2];
   thimble_factors_neon factors[2];
 } eight_channels;
 
@@ -23,16 +24,15 @@ typedef struct {
   thimble_output_neon output;
   size_t inside;  // output pixels from the left whose right column is in the picture
   size_t paired;  // rows from the first that come in pairs
-  int32x4_t bias[2];  // of the 8 channels at hand
 } picture;
 
 // One output pixel of `ROWS` rows.
 THIMBLE_INLINE void finish_pixel(
     const int ROWS, const bool IS_PLAIN, const bool HAS_REST, const picture *p, const eight_channels *e,
-    const column_of_eight *left, const column_of_eight *middle, const column_of_eight *right, uint8_t *const out[2],
+    const int32x4_t *bias, const column_of_eight *left, const column_of_eight *middle, const column_of_eight *right, uint8_t *const out[2],
     ptrdiff_t offset, size_t count) {
   int32x4_t acc[4];
-  products(ROWS, HAS_REST, &e->weights, p->bias, left, middle, right, acc);
+  products(ROWS, HAS_REST, &e->weights, bias, left, middle, right, acc);
   if (ROWS == 1) acc[2] = acc[0], acc[3] = acc[1];
   uint8x16_t bytes;
   const thimble_factors_neon factors[4] = {e->factors[0], e->factors[1], e->factors[0], e->factors[1]};
@@ -51,7 +51,7 @@ THIMBLE_INLINE void finish_pixel(
 // One row, or a pair of rows.
 THIMBLE_INLINE void slide_row(
     const int ROWS, const int STRIDE, const bool IS_PLAIN, const bool HAS_REST, const picture *p, const eight_channels *e,
-    const uint8_t *const rows[4], uint8_t *const out[2], const uint8_t *const beside[4], const ptrdiff_t step,
+    const int32x4_t *bias, const uint8_t *const rows[4], uint8_t *const out[2], const uint8_t *const beside[4], const ptrdiff_t step,
     const size_t width, const size_t inside, const size_t count) {
   const thimble_depthwise_rows_args *args = p->args;
   column_of_eight x[3];
@@ -69,7 +69,7 @@ THIMBLE_INLINE void slide_row(
 #define TURN(left, middle, right)                                                                \
   if (STRIDE == 2) { NEXT(middle) }                                                              \
   NEXT(right)                                                                                    \
-  finish_pixel(ROWS, IS_PLAIN, HAS_REST, p, e, &x[left], &x[middle], &x[right], out, to, count); \
+  finish_pixel(ROWS, IS_PLAIN, HAS_REST, p, e, bias, &x[left], &x[middle], &x[right], out, to, count); \
   to += step;                                                                                    \
   __asm__("" : "+r"(to));
   ptrdiff_t column = -(ptrdiff_t)args->padding, to = 0;
@@ -92,7 +92,7 @@ THIMBLE_INLINE void slide_row(
   for (column += (ptrdiff_t)pixel * STRIDE; pixel < args->output_width; pixel++, column += STRIDE, to += step) {
     if (STRIDE == 2) LOAD(column + 1, x[1]);
     LOAD(column + 2, x[2]);
-    finish_pixel(ROWS, IS_PLAIN, HAS_REST, p, e, &x[0], &x[1], &x[2], out, to, count);
+    finish_pixel(ROWS, IS_PLAIN, HAS_REST, p, e, bias, &x[0], &x[1], &x[2], out, to, count);
     x[0] = x[STRIDE];
     x[1] = x[2];
   }
@@ -117,7 +117,7 @@ THIMBLE_INLINE void slide(
     const uint8_t *const rows[4] = {
         windows[0] + channel, windows[1] + channel, windows[2] + channel, windows[ROWS == 2 ? 5 : 2] + channel};
     uint8_t *const out[2] = {args->out[row] + channel, args->out[row + (size_t)ROWS - 1] + channel};
-    slide_row(ROWS, STRIDE, IS_PLAIN, HAS_REST, p, &e, rows, out, beside, step, width, inside, count);
+    slide_row(ROWS, STRIDE, IS_PLAIN, HAS_REST, p, &e, source->bias, rows, out, beside, step, width, inside, count);
   }
 }
 
@@ -144,6 +144,18 @@ SLIDES(2, 1)
 SLIDES(1, 2)
 typedef void slide_function(const picture *, const eight_channels *, size_t, size_t, size_t);
 
+enum { CHANNELS_AT_ONCE = 64, CACHED_BYTES = 48 * 1024 };
+
+static void load_eight(const thimble_depthwise_rows_args *args, size_t channel, eight_channels *e) {
+  const thimble_channels16 *channels = args->channels + channel / 16;
+  int32x4_t offset = vdupq_n_s32(load_weights(args, channel, &e->weights));
+  for (size_t j = 0; j < 2; j++) {
+    size_t first = channel % 16 + 4 * j;
+    e->bias[j] = vaddq_s32(vld1q_s32(channels->bias + first), offset);
+    e->factors[j] = thimble_factors_of(channels, (int)first);
+  }
+}
+
 THIMBLE_INLINE void depthwise_rows(
     const thimble_depthwise_rows_args *args, void (*depthwise)(const thimble_depthwise_args *)) {
   // What is taken off weights with the zero point −128 may be 128.
@@ -155,27 +167,33 @@ THIMBLE_INLINE void depthwise_rows(
   static slide_function *const slides[3][4] = {
       FORMS(slide_1_1), FORMS(slide_2_1), FORMS(slide_1_2)
   };
-  size_t room = args->input_width + args->padding;
+  size_t reach = args->input_width + args->padding;
   picture p = {
       .args = args,
       .output = thimble_output_of(&args->requantization),
-      .inside = room < 3 ? 0 : thimble_minimum((room - 3) / args->stride + 1, args->output_width),
+      .inside = reach < 3 ? 0 : thimble_minimum((reach - 3) / args->stride + 1, args->output_width),
   };
   if (args->stride == 1) {
     for (const uint8_t *const *row = args->rows; p.paired + 1 < args->row_count; p.paired += 2, row += 6)
       if (row[3] != row[1] || row[4] != row[2]) break;
   }
-  for (size_t channel = 0; channel < args->channel_count; channel += 8) {
-    eight_channels e;
-    int32x4_t offset = vdupq_n_s32(load_weights(args, channel, &e.weights));
-    for (size_t j = 0; j < 2; j++) {
-      const thimble_channels16 *channels = args->channels + channel / 16;
-      size_t first = channel % 16 + 4 * j;
-      p.bias[j] = vaddq_s32(vld1q_s32(channels->bias + first), offset);
-      e.factors[j] = thimble_factors_of(channels, (int)first);
+  // Rows of a block: those that it reads and writes of a line's channels stay in the first cache until all channels are done.
+  size_t bytes = thimble_minimum(args->channel_count, CHANNELS_AT_ONCE);
+  size_t room = CACHED_BYTES / bytes, beside = 2 * args->input_width;
+  size_t block = room > beside ? (room - beside) / (args->stride * args->input_width + args->output_width) / 2 * 2 : 0;
+  if (block < 2) block = 2;
+  eight_channels e[CHANNELS_AT_ONCE / 8];
+  for (size_t first = 0; first < args->channel_count; first += CHANNELS_AT_ONCE) {
+    size_t eights = (thimble_minimum(args->channel_count - first, CHANNELS_AT_ONCE) + 7) / 8;
+    for (size_t k = 0; k < eights; k++) load_eight(args, first + 8 * k, &e[k]);
+    for (size_t row = 0, end; row < args->row_count; row = end) {
+      const bool is_paired = row < p.paired;
+      end = thimble_minimum(row + block, is_paired ? p.paired : args->row_count);
+      for (size_t k = 0; k < eights; k++) {
+        size_t channel = first + 8 * k;
+        int kind = (p.output.rounding != THIMBLE_PLAIN || args->channel_count - channel < 8) * 2 + e[k].weights.has_rest;
+        slides[args->stride == 2 ? 2 : is_paired][kind](&p, &e[k], channel, row, end);
+      }
     }
-    int kind = (p.output.rounding != THIMBLE_PLAIN || args->channel_count - channel < 8) * 2 + e.weights.has_rest;
-    if (p.paired > 0) slides[1][kind](&p, &e, channel, 0, p.paired);
-    if (p.paired < args->row_count) slides[args->stride == 2 ? 2 : 0][kind](&p, &e, channel, p.paired, args->row_count);
   }
 }

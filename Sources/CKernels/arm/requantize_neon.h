@@ -163,7 +163,7 @@ static __attribute__((noinline, unused)) uint8x16_t thimble_rare_bytes16(
 
 // Accumulators of 16 channels by `rows` pixels before the first product.
 THIMBLE_INLINE void thimble_start16(
-    int32x4_t (*acc)[4], const int rows, const int32_t *bias, const int32_t *_Nullable pixel_bias) {
+    int32x4_t (*acc)[4], const int rows, const int32_t *bias, const int32_t *pixel_bias) {
   if (pixel_bias) {
     int32x4_t biases[4];
     for (int j = 0; j < 4; j++) biases[j] = vld1q_s32(bias + 4 * j);
