@@ -15,6 +15,7 @@
 typedef struct {
   weights_of_eight weights;
   int32x4_t bias[2];
+  thimble_rounding_neon rounding;
   thimble_factors_neon factors[2];
 } eight_channels;
 
@@ -42,7 +43,7 @@ THIMBLE_INLINE void finish_pixel(
     if (ROWS == 2) vst1_u8(out[1] + offset, vget_high_u8(bytes));
     return;
   }
-  bytes = p->output.rounding > THIMBLE_BOUNDED ? thimble_rare_bytes16(acc[0], acc[1], acc[2], acc[3], factors, &p->output)
+  bytes = e->rounding > THIMBLE_BOUNDED ? thimble_rare_bytes16(acc[0], acc[1], acc[2], acc[3], factors, &p->output)
                                                : thimble_bytes16(acc, factors, p->output, THIMBLE_BOUNDED);
   thimble_store8(out[0] + offset, vget_low_u8(bytes), count);
   if (ROWS == 2) thimble_store8(out[1] + offset, vget_high_u8(bytes), count);
@@ -154,6 +155,7 @@ static void load_eight(const thimble_depthwise_rows_args *args, size_t channel, 
     e->bias[j] = vaddq_s32(vld1q_s32(channels->bias + first), offset);
     e->factors[j] = thimble_factors_of(channels, (int)first);
   }
+  e->rounding = thimble_rounding_of(&args->requantization, e->factors, 2);
 }
 
 THIMBLE_INLINE void depthwise_rows(
@@ -191,7 +193,7 @@ THIMBLE_INLINE void depthwise_rows(
       end = thimble_minimum(row + block, is_paired ? p.paired : args->row_count);
       for (size_t k = 0; k < eights; k++) {
         size_t channel = first + 8 * k;
-        int kind = (p.output.rounding != THIMBLE_PLAIN || args->channel_count - channel < 8) * 2 + e[k].weights.has_rest;
+        int kind = (e[k].rounding != THIMBLE_PLAIN || args->channel_count - channel < 8) * 2 + e[k].weights.has_rest;
         slides[args->stride == 2 ? 2 : is_paired][kind](&p, &e[k], channel, row, end);
       }
     }

@@ -4,7 +4,8 @@
 //   next_tile(pixels)                                       pixels of the next tile where so many are left
 //   pack_tile(sources, groups, pixels, packed)              packs a run of a tile's pixels; returns where the next run goes
 //   tiles(panel, pixels, packed, pixel_bias, out, count)    `count` packed tiles by one panel
-//   row(args, panel, pixel, out)                            one pixel by one panel; needs nothing packed
+//   DIRECT_PANELS                                           for so few, pixels are read in place
+//   direct_tiles(args, panel, pixel, pixels, out, count)    the same without packing: of one pixel, or for so few panels
 #ifndef THIMBLE_GEMM_BLOCKS_NEON_H
 #define THIMBLE_GEMM_BLOCKS_NEON_H
 #include "requantize_neon.h"
@@ -58,31 +59,34 @@ static void gemm(const thimble_gemm_args *args) {
       .output = thimble_output_of(&args->requantization),
       .out_stride = args->out_stride,
   };
-  size_t stride = panel.stride = (panel.groups * 4 + 15) / 16 * 16;
-  size_t room = THIMBLE_PACKED_BYTES / stride;  // pixels; those of one tile are kept free to gather its runs
-  size_t capacity = thimble_minimum(room > 2 * TILE_PIXELS ? room - TILE_PIXELS : room / 2, THIMBLE_BLOCK_PIXELS);
-  if (capacity > TILE_PIXELS) capacity -= capacity % TILE_PIXELS;
-  if (capacity == 0) capacity = 1;
-  uint8_t *gathered = packed + capacity * stride;
+  const bool is_direct = args->panels <= DIRECT_PANELS;
+  size_t stride = panel.stride = (panel.groups * 4 + 15) / 16 * 16, capacity = THIMBLE_BLOCK_PIXELS;
+  if (!is_direct) {
+    size_t room = THIMBLE_PACKED_BYTES / stride;  // pixels; those of one tile are kept free to gather its runs
+    capacity = thimble_minimum(room > 2 * TILE_PIXELS ? room - TILE_PIXELS : room / 2, capacity);
+    if (capacity > TILE_PIXELS) capacity -= capacity % TILE_PIXELS;
+    if (capacity == 0) capacity = 1;
+  }
   for (size_t pixel = 0; pixel < args->pixels; pixel += capacity) {
     size_t pixels = thimble_minimum(args->pixels - pixel, capacity);
-    for (size_t at = 0, tile; at < pixels; at += tile) {
+    for (size_t at = 0, tile; at < pixels && !is_direct; at += tile) {
       tile = next_tile(pixels - at);
-      if (tile > 1) pack_pixels(args, pixel + at, tile, packed + at * stride, gathered, stride);
+      if (tile > 1) pack_pixels(args, pixel + at, tile, packed + at * stride, packed + capacity * stride, stride);
     }
     panel.weights = args->weights;
     for (size_t n = 0; n < args->panels; n++, panel.weights += panel.groups * 64) {
       panel.channels = args->channels + n;
       panel.count = args->out_channels - 16 * n;
       thimble_load_factors(panel.channels, panel.factors);
+      panel.output.rounding = thimble_rounding_of(&args->requantization, panel.factors, 4);
       for (size_t at = 0, tile, count; at < pixels; at += tile * count) {
         tile = next_tile(pixels - at);
         count = tile == TILE_PIXELS ? (pixels - at) / TILE_PIXELS : 1;
         uint8_t *out = args->out + 16 * n + (ptrdiff_t)(pixel + at) * args->out_stride;
-        if (tile > 1)
-          tiles(&panel, tile, packed + at * stride, args->pixel_bias ? args->pixel_bias + pixel + at : 0, out, count);
+        if (is_direct || tile == 1)
+          direct_tiles(args, &panel, pixel + at, tile, out, count);
         else
-          row(args, &panel, pixel + at, out);
+          tiles(&panel, tile, packed + at * stride, args->pixel_bias ? args->pixel_bias + pixel + at : 0, out, count);
       }
     }
   }

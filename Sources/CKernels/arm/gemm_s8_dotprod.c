@@ -120,31 +120,83 @@ static uint8_t *pack_tile(const uint8_t **sources, size_t groups, size_t pixels,
   return pack_vectors(sources, groups, pixels, packed);
 }
 
-// One pixel by one panel.
-static void row(const thimble_gemm_args *args, const thimble_panel_neon *panel, size_t pixel, uint8_t *out) {
-  enum { rows = 1 };
-  int32x4_t acc[1][4];
-  int8x16_t x[1];
+// What multiply_vectors_6 is for pixels in place.
+#define LOAD6(x, from) "ldr %q[" x "], [%[" from "]], #16\n"
+#define SIGN6(x) "eor %[" x "].16b, %[" x "].16b, %[w0].16b\n"
+THIMBLE_INLINE void multiply_in_place_6(int32x4_t acc[6][4], const uint8_t *source[6], const int8_t **weights, size_t vectors) {
+  const int8_t *w = *weights;
+  int8x16_t x0, x1, x2, x3, x4, x5, w0, w1;
+  __asm__("1:\n"
+          "movi %[w0].16b, #128\n"
+          LOAD6("x0", "s0") LOAD6("x1", "s1") LOAD6("x2", "s2") LOAD6("x3", "s3") LOAD6("x4", "s4") LOAD6("x5", "s5")
+          "subs %[n], %[n], #1\n"
+          SIGN6("x0") SIGN6("x1") SIGN6("x2") SIGN6("x3") SIGN6("x4") SIGN6("x5")
+          GROUP6("0") GROUP6("1") GROUP6("2") GROUP6("3")
+          "b.ne 1b\n"
+          : ROW(0), ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), [s0] "+r"(source[0]), [s1] "+r"(source[1]), [s2] "+r"(source[2]),
+            [s3] "+r"(source[3]), [s4] "+r"(source[4]), [s5] "+r"(source[5]), [w] "+r"(w), [n] "+r"(vectors), [x0] "=&w"(x0),
+            [x1] "=&w"(x1), [x2] "=&w"(x2), [x3] "=&w"(x3), [x4] "=&w"(x4), [x5] "=&w"(x5), [w0] "=&w"(w0), [w1] "=&w"(w1)
+          :
+          : "cc", "memory");
+  *weights = w;
+}
+
+// `rows` pixels in place by one panel.
+THIMBLE_INLINE void direct_tile(
+    const thimble_gemm_args *args, const thimble_panel_neon *panel, size_t pixel, const int rows, uint8_t *out) {
+  int32x4_t acc[6][4];
+  int8x16_t x[6];
   const int8_t *w = panel->weights;
-  thimble_start16(acc, 1, panel->channels->bias, args->pixel_bias ? args->pixel_bias + pixel : 0);
+  const ptrdiff_t offset = (ptrdiff_t)pixel * args->pixel_stride;
+  thimble_start16(acc, rows, panel->channels->bias, args->pixel_bias ? args->pixel_bias + pixel : 0);
   for (size_t r = 0; r < args->run_count; r++) {
-    const uint8_t *source = args->runs[r] + (ptrdiff_t)pixel * args->pixel_stride;
-    size_t groups = args->groups;
-    for (; groups >= 4; groups -= 4, source += 16) {
-      x[0] = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(source), vdupq_n_u8(128)));
-      GROUP(0);
-      GROUP(1);
-      GROUP(2);
-      GROUP(3);
+    const uint8_t *source[6];
+    source[0] = args->runs[r] + offset;
+    for (int p = 1; p < rows; p++) source[p] = source[p - 1] + args->pixel_stride;
+    size_t vectors = args->groups / 4, left = args->groups % 4;
+#define LOAD()                                                                                                  \
+  for (int p = 0; p < rows; p++, source[p - 1] += 16)                                                           \
+    x[p] = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(source[p]), vdupq_n_u8(128)));
+    if (rows == 6) {
+      if (vectors) multiply_in_place_6(acc, source, &w, vectors);
+    } else {
+      for (; vectors > 0; vectors--) {
+        LOAD()
+        GROUP(0);
+        GROUP(1);
+        GROUP(2);
+        GROUP(3);
+      }
     }
-    if (groups) {
-      x[0] = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(source), vdupq_n_u8(128)));
+    if (left) {
+      LOAD()
       GROUP(0);
-      if (groups > 1) GROUP(1);
-      if (groups > 2) GROUP(2);
+      if (left > 1) GROUP(1);
+      if (left > 2) GROUP(2);
     }
+#undef LOAD
   }
-  thimble_finish16(acc, 1, panel->factors, &panel->output, out, panel->out_stride, panel->count);
+  thimble_finish16(acc, rows, panel->factors, &panel->output, out, panel->out_stride, panel->count);
+}
+
+#define DIRECT(PIXELS)                                                                                               \
+  static __attribute__((noinline)) void direct_##PIXELS(                                                             \
+      const thimble_gemm_args *args, const thimble_panel_neon *panel, size_t pixel, uint8_t *out, size_t count) {    \
+    for (; count > 0; count--, pixel += PIXELS, out += PIXELS * panel->out_stride)                                   \
+      direct_tile(args, panel, pixel, PIXELS, out);                                                                  \
+  }
+DIRECT(6)
+DIRECT(4)
+DIRECT(2)
+DIRECT(1)
+
+#define DIRECT_PANELS 2
+static void direct_tiles(
+    const thimble_gemm_args *args, const thimble_panel_neon *panel, size_t pixel, size_t pixels, uint8_t *out, size_t count) {
+  if (pixels == 6) direct_6(args, panel, pixel, out, count);
+  else if (pixels == 4) direct_4(args, panel, pixel, out, count);
+  else if (pixels == 2) direct_2(args, panel, pixel, out, count);
+  else direct_1(args, panel, pixel, out, count);
 }
 
 #include "gemm_blocks_neon.h"

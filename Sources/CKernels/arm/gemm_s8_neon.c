@@ -161,6 +161,13 @@ static void row(const thimble_gemm_args *args, const thimble_panel_neon *panel, 
   finish(panel, acc, 1, args->pixel_bias ? args->pixel_bias + pixel : 0, out);
 }
 
+#define DIRECT_PANELS 0
+static void direct_tiles(
+    const thimble_gemm_args *args, const thimble_panel_neon *panel, size_t pixel, size_t pixels, uint8_t *out, size_t count) {
+  (void)pixels, (void)count;
+  row(args, panel, pixel, out);
+}
+
 #include "gemm_blocks_neon.h"
 
 void thimble_gemm_s8_2x16_neon(const thimble_gemm_args *args) { gemm(args); }

@@ -30,17 +30,17 @@ typedef struct {
   thimble_rounding_neon rounding;
 } thimble_output_neon;
 
+THIMBLE_INLINE thimble_rounding_neon thimble_bounded_rounding(const thimble_requantization *rq) {
+  if (rq->clamp_min != 0 || rq->clamp_max != 255) return THIMBLE_BOUNDED;
+  return rq->zero_point != 0 ? THIMBLE_LINEAR : THIMBLE_PLAIN;
+}
+
 THIMBLE_INLINE thimble_output_neon thimble_output_of(const thimble_requantization *rq) {
-  bool has_clamps = rq->clamp_min != 0 || rq->clamp_max != 255;
   return (thimble_output_neon){
       .zero_point = vdupq_n_s32(rq->zero_point),
       .clamp_min = vdupq_n_u8(rq->clamp_min),
       .clamp_max = vdupq_n_u8(rq->clamp_max),
-      .rounding = rq->rounds_once      ? THIMBLE_ONCE
-                  : !rq->is_bounded    ? THIMBLE_UNBOUNDED
-                  : has_clamps         ? THIMBLE_BOUNDED
-                  : rq->zero_point != 0 ? THIMBLE_LINEAR
-                                       : THIMBLE_PLAIN,
+      .rounding = rq->rounds_once ? THIMBLE_ONCE : rq->is_bounded ? thimble_bounded_rounding(rq) : THIMBLE_UNBOUNDED,
   };
 }
 
@@ -83,6 +83,18 @@ THIMBLE_INLINE uint8x16_t thimble_narrow16(int32x4_t a, int32x4_t b, int32x4_t c
   int16x8_t low = vqmovn_high_s32(vqmovn_s32(a), b), high = vqmovn_high_s32(vqmovn_s32(c), d);
   uint8x16_t bytes = vqmovun_high_s16(vqmovun_s16(low), high);
   return vminq_u8(vmaxq_u8(bytes, output.clamp_min), output.clamp_max);
+}
+
+// How channels of a call round: here only shifts below 1 are not bounded, whatever the accumulators are.
+static inline thimble_rounding_neon thimble_rounding_of(
+    const thimble_requantization *rq, const thimble_factors_neon *factors, size_t count) {
+  if (rq->rounds_once || rq->is_bounded) return thimble_output_of(rq).rounding;
+  uint32x4_t is_outside = vdupq_n_u32(0);  // a multiplier of 0 gives 0 with any shift
+  for (size_t j = 0; j < count; j++)
+    is_outside = vorrq_u32(
+        is_outside,
+        vandq_u32(vcgeq_s32(factors[j].left, vdupq_n_s32(THIMBLE_LEFT)), vtstq_s32(factors[j].multiplier, factors[j].multiplier)));
+  return vmaxvq_u32(is_outside) != 0 ? THIMBLE_UNBOUNDED : thimble_bounded_rounding(rq);
 }
 
 // 16 outputs of calls that are bounded.
