@@ -33,23 +33,63 @@
   "ldp %q[w0], %q[w1], [%[w]], #32\n"                                                            \
   SDOT6("[w0]", lane, "2", "6", "10", "14", "18", "22")                                          \
   SDOT6("[w1]", lane, "3", "7", "11", "15", "19", "23")
+// The 1 to 3 groups of the last vector.
+#define GROUPS6_LEFT                                                                             \
+  GROUP6("0")                                                                                    \
+  "subs %[n], %[n], #1\n"                                                                        \
+  "b.eq 2f\n" GROUP6("1")                                                                        \
+  "subs %[n], %[n], #1\n"                                                                        \
+  "b.eq 2f\n" GROUP6("2")                                                                        \
+  "2:\n"
 #define ROW(p) "+w"(acc[p][0]), "+w"(acc[p][1]), "+w"(acc[p][2]), "+w"(acc[p][3])
+#define ROWS6 ROW(0), ROW(1), ROW(2), ROW(3), ROW(4), ROW(5)
+#define TEMPORARIES6                                                                                                        \
+  [x0] "=&w"(x0), [x1] "=&w"(x1), [x2] "=&w"(x2), [x3] "=&w"(x3), [x4] "=&w"(x4), [x5] "=&w"(x5), [w0] "=&w"(w0), [w1] "=&w"(w1)
+#define LOAD_PACKED6                   \
+  "ldp %q[x0], %q[x1], [%[x]], #32\n"  \
+  "ldp %q[x2], %q[x3], [%[x]], #32\n"  \
+  "ldp %q[x4], %q[x5], [%[x]], #32\n"
 
-THIMBLE_INLINE void multiply_vectors_6(int32x4_t acc[6][4], const int8_t **packed, const int8_t **weights, size_t vectors) {
+// Packed pixels: K from `packed` on, weights from `weights` on; moves both on.
+THIMBLE_INLINE void multiply_packed_6(int32x4_t acc[6][4], const int8_t **packed, const int8_t **weights, size_t groups) {
   const int8_t *x = *packed, *w = *weights;
   int8x16_t x0, x1, x2, x3, x4, x5, w0, w1;
-  __asm__("1:\n"
-          "ldp %q[x0], %q[x1], [%[x]], #32\n"
-          "ldp %q[x2], %q[x3], [%[x]], #32\n"
-          "ldp %q[x4], %q[x5], [%[x]], #32\n"
-          "subs %[n], %[n], #1\n"
-          GROUP6("0") GROUP6("1") GROUP6("2") GROUP6("3")
-          "b.ne 1b\n"
-          : ROW(0), ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), [x] "+r"(x), [w] "+r"(w), [n] "+r"(vectors), [x0] "=&w"(x0),
-            [x1] "=&w"(x1), [x2] "=&w"(x2), [x3] "=&w"(x3), [x4] "=&w"(x4), [x5] "=&w"(x5), [w0] "=&w"(w0), [w1] "=&w"(w1)
-          :
-          : "cc", "memory");
+  size_t vectors = groups / 4, left = groups % 4;
+  if (vectors)
+    __asm__("1:\n" LOAD_PACKED6 "subs %[n], %[n], #1\n" GROUP6("0") GROUP6("1") GROUP6("2") GROUP6("3") "b.ne 1b\n"
+            : ROWS6, [x] "+r"(x), [w] "+r"(w), [n] "+r"(vectors), TEMPORARIES6
+            :
+            : "cc", "memory");
+  if (left)
+    __asm__(LOAD_PACKED6 GROUPS6_LEFT : ROWS6, [x] "+r"(x), [w] "+r"(w), [n] "+r"(left), TEMPORARIES6 : : "cc", "memory");
   *packed = x;
+  *weights = w;
+}
+
+// The same for pixels in place.
+#define LOAD_PLACE6(x, from) "ldr %q[" x "], [%[" from "]], #16\n"
+#define SIGN6(x) "eor %[" x "].16b, %[" x "].16b, %[w0].16b\n"
+#define LOAD_PLACES6                                                                                               \
+  "movi %[w0].16b, #128\n"                                                                                         \
+  LOAD_PLACE6("x0", "s0") LOAD_PLACE6("x1", "s1") LOAD_PLACE6("x2", "s2") LOAD_PLACE6("x3", "s3")                  \
+  LOAD_PLACE6("x4", "s4") LOAD_PLACE6("x5", "s5")                                                                  \
+  SIGN6("x0") SIGN6("x1") SIGN6("x2") SIGN6("x3") SIGN6("x4") SIGN6("x5")
+#define PLACES6                                                                                                     \
+  [s0] "+r"(s[0]), [s1] "+r"(s[1]), [s2] "+r"(s[2]), [s3] "+r"(s[3]), [s4] "+r"(s[4]), [s5] "+r"(s[5])
+THIMBLE_INLINE void multiply_in_place_6(
+    int32x4_t acc[6][4], const uint8_t *source, ptrdiff_t stride, const int8_t **weights, size_t groups) {
+  const uint8_t *s[6] = {source};
+  for (int p = 1; p < 6; p++) s[p] = s[p - 1] + stride;
+  const int8_t *w = *weights;
+  int8x16_t x0, x1, x2, x3, x4, x5, w0, w1;
+  size_t vectors = groups / 4, left = groups % 4;
+  if (vectors)
+    __asm__("1:\n" LOAD_PLACES6 "subs %[n], %[n], #1\n" GROUP6("0") GROUP6("1") GROUP6("2") GROUP6("3") "b.ne 1b\n"
+            : ROWS6, PLACES6, [w] "+r"(w), [n] "+r"(vectors), TEMPORARIES6
+            :
+            : "cc", "memory");
+  if (left)
+    __asm__(LOAD_PLACES6 GROUPS6_LEFT : ROWS6, PLACES6, [w] "+r"(w), [n] "+r"(left), TEMPORARIES6 : : "cc", "memory");
   *weights = w;
 }
 
@@ -60,24 +100,27 @@ THIMBLE_INLINE const int8_t *tile(
   int8x16_t x[6];
   const int8_t *w = panel->weights;
   thimble_start16(acc, rows, panel->channels->bias, pixel_bias);
-  size_t vectors = panel->groups / 4, left = panel->groups % 4;
   if (rows == 6) {
-    if (vectors) multiply_vectors_6(acc, &packed, &w, vectors);
+    multiply_packed_6(acc, &packed, &w, panel->groups);
   } else {
-    for (; vectors > 0; vectors--, packed += 16 * rows) {
-      for (int p = 0; p < rows; p++) x[p] = vld1q_s8(packed + 16 * p);
+    size_t groups = panel->groups;
+#define LOAD()                                                                 \
+  for (int p = 0; p < rows; p++) x[p] = vld1q_s8(packed + 16 * p);             \
+  packed += 16 * rows;
+    for (; groups >= 4; groups -= 4) {
+      LOAD()
       GROUP(0);
       GROUP(1);
       GROUP(2);
       GROUP(3);
     }
-  }
-  if (left) {
-    for (int p = 0; p < rows; p++) x[p] = vld1q_s8(packed + 16 * p);
-    packed += 16 * rows;
-    GROUP(0);
-    if (left > 1) GROUP(1);
-    if (left > 2) GROUP(2);
+    if (groups) {
+      LOAD()
+      GROUP(0);
+      if (groups > 1) GROUP(1);
+      if (groups > 2) GROUP(2);
+    }
+#undef LOAD
   }
   thimble_finish16(acc, rows, panel->factors, &panel->output, out, panel->out_stride, panel->count);
   return packed;
@@ -120,27 +163,6 @@ static uint8_t *pack_tile(const uint8_t **sources, size_t groups, size_t pixels,
   return pack_vectors(sources, groups, pixels, packed);
 }
 
-// What multiply_vectors_6 is for pixels in place.
-#define LOAD6(x, from) "ldr %q[" x "], [%[" from "]], #16\n"
-#define SIGN6(x) "eor %[" x "].16b, %[" x "].16b, %[w0].16b\n"
-THIMBLE_INLINE void multiply_in_place_6(int32x4_t acc[6][4], const uint8_t *source[6], const int8_t **weights, size_t vectors) {
-  const int8_t *w = *weights;
-  int8x16_t x0, x1, x2, x3, x4, x5, w0, w1;
-  __asm__("1:\n"
-          "movi %[w0].16b, #128\n"
-          LOAD6("x0", "s0") LOAD6("x1", "s1") LOAD6("x2", "s2") LOAD6("x3", "s3") LOAD6("x4", "s4") LOAD6("x5", "s5")
-          "subs %[n], %[n], #1\n"
-          SIGN6("x0") SIGN6("x1") SIGN6("x2") SIGN6("x3") SIGN6("x4") SIGN6("x5")
-          GROUP6("0") GROUP6("1") GROUP6("2") GROUP6("3")
-          "b.ne 1b\n"
-          : ROW(0), ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), [s0] "+r"(source[0]), [s1] "+r"(source[1]), [s2] "+r"(source[2]),
-            [s3] "+r"(source[3]), [s4] "+r"(source[4]), [s5] "+r"(source[5]), [w] "+r"(w), [n] "+r"(vectors), [x0] "=&w"(x0),
-            [x1] "=&w"(x1), [x2] "=&w"(x2), [x3] "=&w"(x3), [x4] "=&w"(x4), [x5] "=&w"(x5), [w0] "=&w"(w0), [w1] "=&w"(w1)
-          :
-          : "cc", "memory");
-  *weights = w;
-}
-
 // `rows` pixels in place by one panel.
 THIMBLE_INLINE void direct_tile(
     const thimble_gemm_args *args, const thimble_panel_neon *panel, size_t pixel, const int rows, uint8_t *out) {
@@ -150,29 +172,27 @@ THIMBLE_INLINE void direct_tile(
   const ptrdiff_t offset = (ptrdiff_t)pixel * args->pixel_stride;
   thimble_start16(acc, rows, panel->channels->bias, args->pixel_bias ? args->pixel_bias + pixel : 0);
   for (size_t r = 0; r < args->run_count; r++) {
-    const uint8_t *source[6];
-    source[0] = args->runs[r] + offset;
-    for (int p = 1; p < rows; p++) source[p] = source[p - 1] + args->pixel_stride;
-    size_t vectors = args->groups / 4, left = args->groups % 4;
-#define LOAD()                                                                                                  \
-  for (int p = 0; p < rows; p++, source[p - 1] += 16)                                                           \
-    x[p] = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(source[p]), vdupq_n_u8(128)));
+    const uint8_t *source = args->runs[r] + offset;
+    size_t groups = args->groups;
     if (rows == 6) {
-      if (vectors) multiply_in_place_6(acc, source, &w, vectors);
-    } else {
-      for (; vectors > 0; vectors--) {
-        LOAD()
-        GROUP(0);
-        GROUP(1);
-        GROUP(2);
-        GROUP(3);
-      }
+      multiply_in_place_6(acc, source, args->pixel_stride, &w, groups);
+      continue;
     }
-    if (left) {
+#define LOAD()                                                                                                   \
+  for (int p = 0; p < rows; p++)                                                                                 \
+    x[p] = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(source + p * args->pixel_stride), vdupq_n_u8(128)));
+    for (; groups >= 4; groups -= 4, source += 16) {
       LOAD()
       GROUP(0);
-      if (left > 1) GROUP(1);
-      if (left > 2) GROUP(2);
+      GROUP(1);
+      GROUP(2);
+      GROUP(3);
+    }
+    if (groups) {
+      LOAD()
+      GROUP(0);
+      if (groups > 1) GROUP(1);
+      if (groups > 2) GROUP(2);
     }
 #undef LOAD
   }
