@@ -43,8 +43,13 @@ THIMBLE_INLINE void finish_pixel(
     if (ROWS == 2) vst1_u8(out[1] + offset, vget_high_u8(bytes));
     return;
   }
-  bytes = e->rounding > THIMBLE_BOUNDED ? thimble_rare_bytes16(acc[0], acc[1], acc[2], acc[3], factors, &p->output)
-                                               : thimble_bytes16(acc, factors, p->output, THIMBLE_BOUNDED);
+  if (e->rounding >= THIMBLE_ONCE) {
+    thimble_output_neon output = p->output;
+    output.rounding = e->rounding;
+    bytes = thimble_rare_bytes16(acc[0], acc[1], acc[2], acc[3], factors, &output);
+  } else {
+    bytes = thimble_bytes16(acc, factors, p->output, THIMBLE_BOUNDED);
+  }
   thimble_store8(out[0] + offset, vget_low_u8(bytes), count);
   if (ROWS == 2) thimble_store8(out[1] + offset, vget_high_u8(bytes), count);
 }

@@ -221,6 +221,54 @@ static void direct_tiles(
 
 #include "gemm_blocks_neon.h"
 
-void thimble_gemm_s8_6x16_dotprod(const thimble_gemm_args *args) { gemm(args); }
+// One pixel: for each panel: acc (16) += x (k) · w (k,16); requantize; store
+static void gemm_one(const thimble_gemm_args *args) {
+  const size_t groups = args->groups, runs = args->run_count, panels = args->panels;
+  const thimble_requantization rq = args->requantization;
+  thimble_output_neon output = thimble_output_of(&rq);
+  const int32x4_t extra = vdupq_n_s32(args->pixel_bias ? *args->pixel_bias : 0);
+  const thimble_channels16 *channels = args->channels;
+  const int8_t *w = args->weights;
+  uint8_t *out = args->out;
+  size_t count = args->out_channels;
+  for (size_t n = 0; n < panels; n++, channels++, out += 16, count -= 16) {
+    int32x4_t acc[1][4];
+    for (int j = 0; j < 4; j++) acc[0][j] = vaddq_s32(vld1q_s32(channels->bias + 4 * j), extra);
+#define GROUP_OF_ONE(lane)                                                                                          \
+  do {                                                                                                              \
+    int8x16x4_t w4 = vld1q_s8_x4(w);                                                                                \
+    w += 64;                                                                                                        \
+    __asm__("" : "+r"(w)); /* the load moves it on */                                                               \
+    for (int j = 0; j < 4; j++) acc[0][j] = vdotq_laneq_s32(acc[0][j], w4.val[j], x, lane);                         \
+  } while (0)
+    for (size_t r = 0; r < runs; r++) {
+      const uint8_t *source = args->runs[r];
+      for (const uint8_t *end = source + groups / 4 * 16; source < end; source += 16) {
+        int8x16_t x = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(source), vdupq_n_u8(128)));
+        GROUP_OF_ONE(0);
+        GROUP_OF_ONE(1);
+        GROUP_OF_ONE(2);
+        GROUP_OF_ONE(3);
+      }
+      if (groups % 4) {
+        int8x16_t x = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(source), vdupq_n_u8(128)));
+        GROUP_OF_ONE(0);
+        if (groups % 4 > 1) GROUP_OF_ONE(1);
+        if (groups % 4 > 2) GROUP_OF_ONE(2);
+      }
+    }
+    thimble_factors_neon factors[4];
+    thimble_load_factors(channels, factors);
+    output.rounding = thimble_rounding_of(&rq, factors, 4);
+    thimble_finish16((const int32x4_t(*)[4])acc, 1, factors, &output, out, 0, count);
+  }
+}
+
+void thimble_gemm_s8_6x16_dotprod(const thimble_gemm_args *args) {
+  if (args->pixels == 1)
+    gemm_one(args);
+  else
+    gemm(args);
+}
 #pragma clang attribute pop
 #endif

@@ -119,7 +119,7 @@ THIMBLE_INLINE void tile(
 #define PLAIN(x) thimble_bytes16(x, factors, panel->output, THIMBLE_PLAIN)
 #define BOUNDED(x) thimble_bytes16(x, factors, panel->output, THIMBLE_BOUNDED)
 #define RARE(x) thimble_rare_bytes16(x[0], x[1], x[2], x[3], factors, &panel->output)
-  if (panel->output.rounding > THIMBLE_BOUNDED) {
+  if (panel->output.rounding >= THIMBLE_ONCE) {
     STORE(RARE, count)
   } else if (panel->output.rounding == THIMBLE_PLAIN && count >= 8) {
     STORE(PLAIN, 8)

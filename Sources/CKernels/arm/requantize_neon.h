@@ -19,8 +19,11 @@ typedef enum {
   // Shifts of at least 1, no clamps.
   THIMBLE_LINEAR,
   THIMBLE_BOUNDED,
-  THIMBLE_UNBOUNDED,
+  // Rounded once, shifts of at least 1.
   THIMBLE_ONCE,
+  // Any shifts.
+  THIMBLE_UNBOUNDED,
+  THIMBLE_UNBOUNDED_ONCE,
 } thimble_rounding_neon;
 
 // What is the same for all channels.
@@ -40,7 +43,9 @@ THIMBLE_INLINE thimble_output_neon thimble_output_of(const thimble_requantizatio
       .zero_point = vdupq_n_s32(rq->zero_point),
       .clamp_min = vdupq_n_u8(rq->clamp_min),
       .clamp_max = vdupq_n_u8(rq->clamp_max),
-      .rounding = rq->rounds_once ? THIMBLE_ONCE : rq->is_bounded ? thimble_bounded_rounding(rq) : THIMBLE_UNBOUNDED,
+      .rounding = rq->rounds_once   ? THIMBLE_UNBOUNDED_ONCE
+                  : rq->is_bounded ? thimble_bounded_rounding(rq)
+                                   : THIMBLE_UNBOUNDED,
   };
 }
 
@@ -88,13 +93,14 @@ THIMBLE_INLINE uint8x16_t thimble_narrow16(int32x4_t a, int32x4_t b, int32x4_t c
 // How channels of a call round: here only shifts below 1 are not bounded, whatever the accumulators are.
 static inline thimble_rounding_neon thimble_rounding_of(
     const thimble_requantization *rq, const thimble_factors_neon *factors, size_t count) {
-  if (rq->rounds_once || rq->is_bounded) return thimble_output_of(rq).rounding;
+  if (rq->is_bounded && !rq->rounds_once) return thimble_bounded_rounding(rq);
   uint32x4_t is_outside = vdupq_n_u32(0);  // a multiplier of 0 gives 0 with any shift
   for (size_t j = 0; j < count; j++)
     is_outside = vorrq_u32(
         is_outside,
         vandq_u32(vcgeq_s32(factors[j].left, vdupq_n_s32(THIMBLE_LEFT)), vtstq_s32(factors[j].multiplier, factors[j].multiplier)));
-  return vmaxvq_u32(is_outside) != 0 ? THIMBLE_UNBOUNDED : thimble_bounded_rounding(rq);
+  if (vmaxvq_u32(is_outside) != 0) return rq->rounds_once ? THIMBLE_UNBOUNDED_ONCE : THIMBLE_UNBOUNDED;
+  return rq->rounds_once ? THIMBLE_ONCE : thimble_bounded_rounding(rq);
 }
 
 // 16 outputs of calls that are bounded.
@@ -103,13 +109,16 @@ static inline thimble_rounding_neon thimble_rounding_of(
 // halves is ⌊x / 2^(s − 7)⌋, saturated to 16 bits; SQRSHRUN by 7 adds a half and drops the other bits:
 // ⌊(⌊x / 2^(s − 7)⌋ + 2⁶) / 2⁷⌋ = ⌊(x + 2^(s − 1)) / 2^s⌋ for s ≥ 1. What saturates is 256 or −256 or beyond, and stays outside
 // 0…255 with any zero point, which is added while 7 bits of fraction are there.
+//
+// Rounded once, SQDMULH is ⌊acc · multiplier / 2³¹⌋, and the same rest gives ⌊(acc · multiplier + 2^(30 + s)) / 2^(31 + s)⌋.
 THIMBLE_INLINE uint8x16_t thimble_bytes16(
     const int32x4_t acc[4], const thimble_factors_neon factors[4], thimble_output_neon output,
     const thimble_rounding_neon rounding) {
   int16x8_t x[4];
   for (int j = 0; j < 4; j++) {
-    int32x4_t product = vqrdmulhq_s32(acc[j], factors[j].multiplier);
-    if (rounding != THIMBLE_PLAIN) product = vsraq_n_s32(product, product, 31);  // every shift is at least 1
+    int32x4_t product = rounding == THIMBLE_ONCE ? vqdmulhq_s32(acc[j], factors[j].multiplier)
+                                                 : vqrdmulhq_s32(acc[j], factors[j].multiplier);
+    if (rounding == THIMBLE_LINEAR || rounding == THIMBLE_BOUNDED) product = vsraq_n_s32(product, product, 31);  // every shift is at least 1
     x[j] = vreinterpretq_s16_s32(vqshlq_s32(product, factors[j].left));
   }
   int16x8_t low = vuzp2q_s16(x[0], x[1]), high = vuzp2q_s16(x[2], x[3]);
@@ -121,7 +130,7 @@ THIMBLE_INLINE uint8x16_t thimble_bytes16(
   }
   uint8x16_t bytes =
       vqrshrun_high_n_s16(vqrshrun_n_s16(low, THIMBLE_FRACTION_BITS), high, THIMBLE_FRACTION_BITS);
-  return rounding == THIMBLE_BOUNDED ? vminq_u8(vmaxq_u8(bytes, output.clamp_min), output.clamp_max) : bytes;
+  return rounding == THIMBLE_BOUNDED || rounding == THIMBLE_ONCE ? vminq_u8(vmaxq_u8(bytes, output.clamp_min), output.clamp_max) : bytes;
 }
 
 // Stores the first `count` bytes, count < 8.
@@ -164,9 +173,10 @@ static __attribute__((noinline, unused)) uint8x16_t thimble_rare_bytes16(
     int32x4_t a, int32x4_t b, int32x4_t c, int32x4_t d, const thimble_factors_neon factors[4],
     const thimble_output_neon *output) {
   int32x4_t x[4] = {a, b, c, d};
+  if (output->rounding == THIMBLE_ONCE) return thimble_bytes16(x, factors, *output, THIMBLE_ONCE);
   for (int j = 0; j < 4; j++) {
     int32x4_t shift = vsubq_s32(vdupq_n_s32(THIMBLE_LEFT), factors[j].left);
-    x[j] = output->rounding == THIMBLE_ONCE ? thimble_requantize_once_neon(x[j], factors[j].multiplier, shift)
+    x[j] = output->rounding == THIMBLE_UNBOUNDED_ONCE ? thimble_requantize_once_neon(x[j], factors[j].multiplier, shift)
                                             : thimble_requantize_neon(x[j], factors[j].multiplier, shift);
     x[j] = vaddq_s32(x[j], output->zero_point);
   }
@@ -207,8 +217,10 @@ THIMBLE_INLINE void thimble_finish16(
   }
 #define STORE_ALL(out, bytes) vst1q_u8(out, bytes)
 #define STORE_PART(out, bytes) thimble_store16(out, bytes, count)
-  if (output->rounding > THIMBLE_BOUNDED) {
+  if (rows > 1 ? output->rounding >= THIMBLE_ONCE : output->rounding > THIMBLE_ONCE) {
     FINISH(STORE_PART, thimble_rare_bytes16(acc[p][0], acc[p][1], acc[p][2], acc[p][3], factors, output))
+  } else if (rows == 1 && output->rounding == THIMBLE_ONCE) {
+    FINISH(STORE_PART, thimble_bytes16(acc[p], f, *output, THIMBLE_ONCE))
   } else if (output->rounding == THIMBLE_BOUNDED || count < 16) {
     // With the zero point and the clamps of plain and linear calls nothing changes.
     FINISH(STORE_PART, thimble_bytes16(acc[p], f, *output, THIMBLE_BOUNDED))
