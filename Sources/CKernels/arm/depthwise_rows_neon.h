@@ -150,7 +150,7 @@ SLIDES(2, 1)
 SLIDES(1, 2)
 typedef void slide_function(const picture *, const eight_channels *, size_t, size_t, size_t);
 
-enum { CHANNELS_AT_ONCE = 64, CACHED_BYTES = 48 * 1024 };
+enum { CHANNELS_AT_ONCE = 64, CACHED_BYTES = 40 * 1024 };
 
 static void load_eight(const thimble_depthwise_rows_args *args, size_t channel, eight_channels *e) {
   const thimble_channels16 *channels = args->channels + channel / 16;
