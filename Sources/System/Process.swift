@@ -17,6 +17,17 @@ public enum Process {
 
   public static var identifier: Int32 { thimble_process_id() }
 
+  /// Where an emulator that counts instructions begins and ends: see targets/aarch64-linux/count.sh.
+  public enum Mark: Int32 {
+    case countingBegins = 0
+    case countingEnds = 1
+    /// Before the runs that warm the caches.
+    case warmUpBegins = 2
+  }
+
+  /// Makes a system call that has no effect but that the emulator sees.
+  public static func mark(_ mark: Mark) { thimble_mark(mark.rawValue) }
+
   /// Ends the process; standard output is flushed.
   public static func exit(_ status: Int32) -> Never { thimble_exit(status) }
 

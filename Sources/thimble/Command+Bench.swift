@@ -22,6 +22,7 @@ extension Command {
       Option("sweep", nil, "compare numbers of threads and budgets"),
       Option("rounds", "N", "turns of each in a sweep (default 10)"),
       Option("worker", nil, "be driven line by line"),
+      Option("marks", nil, "one run, marked for an emulator that counts: see targets/aarch64-linux/count.sh"),
       Option("json", nil, "say the result as JSON"),
       Option("report", "FILE", "write the result to a file, as JSON, instead of saying it"),
     ],
@@ -35,6 +36,7 @@ extension Command {
     let start = Clock.nowNanoseconds
     let session = try engine.load(path, plan: try arguments.integer("plan", in: 0...100))
     RandomInputs.fill(session)
+    if arguments.has("marks") { return try runMarked(session, path) }
     let loaded = Clock.nowNanoseconds
     session.run()
     let first = Clock.nowNanoseconds
@@ -91,6 +93,16 @@ extension Command {
           + " \(ByteCount.text(engine.budget.peakReservedByteCount)) reserved")
       Console.line("  " + noise.text)
     }
+  }
+
+  /// A run that warms the caches, then the one to count.
+  private static func runMarked(_ session: Session, _ path: String) throws(CommandError) {
+    Process.mark(.warmUpBegins)
+    session.run()
+    Process.mark(.countingBegins)
+    session.run()
+    Process.mark(.countingEnds)
+    try ModelOpening.check(session, path)
   }
 
   private static func milliseconds(_ nanoseconds: Double) -> String { Console.fixed(nanoseconds / 1e6, 3) }

@@ -35,15 +35,31 @@ THIMBLE_INLINE int32x4_t fused(const thimble_arithmetic *a, int32x4_t x, int32x4
   return vcvtnq_s32_f32(vfmaq_f32(inner, vdupq_n_f32(a->a), vcvtq_f32_s32(x)));
 }
 
+// 16 elements.
+THIMBLE_INLINE uint8x16_t sixteen(
+    const thimble_arithmetic *a, uint8x16_t first, uint8x16_t second, thimble_output_neon output, const bool is_fused) {
+  int32x4_t x[4], y[4];
+  widen(first, x);
+  widen(second, y);
+  for (int j = 0; j < 4; j++) x[j] = is_fused ? fused(a, x[j], y[j]) : fixed_point(a, x[j], y[j]);
+  return thimble_narrow16(x[0], x[1], x[2], x[3], output);
+}
+
 THIMBLE_INLINE void run(const thimble_arithmetic_args *args, const bool is_fused) {
-  const thimble_arithmetic *a = args->arithmetic;
-  thimble_output_neon output = {.clamp_min = vdupq_n_u8(a->clamp_min), .clamp_max = vdupq_n_u8(a->clamp_max)};
-  for (size_t i = 0; i < args->count; i += 16) {
-    int32x4_t x[4], y[4];
-    widen(args->first_stride ? vld1q_u8(args->first + i) : vld1q_dup_u8(args->first), x);
-    widen(args->second_stride ? vld1q_u8(args->second + i) : vld1q_dup_u8(args->second), y);
-    for (int j = 0; j < 4; j++) x[j] = is_fused ? fused(a, x[j], y[j]) : fixed_point(a, x[j], y[j]);
-    thimble_store16(args->out + i, thimble_narrow16(x[0], x[1], x[2], x[3], output), args->count - i);
+  const thimble_arithmetic a = *args->arithmetic;
+  const thimble_output_neon output = {.clamp_min = vdupq_n_u8(a.clamp_min), .clamp_max = vdupq_n_u8(a.clamp_max)};
+  const size_t count = args->count;
+  size_t i = 0;
+  if (args->first_stride && args->second_stride) {
+    const uint8_t *first = args->first, *second = args->second;
+    uint8_t *out = args->out;
+    for (; i + 16 <= count; i += 16)
+      vst1q_u8(out + i, sixteen(&a, vld1q_u8(first + i), vld1q_u8(second + i), output, is_fused));
+  }
+  for (; i < count; i += 16) {
+    uint8x16_t first = args->first_stride ? vld1q_u8(args->first + i) : vld1q_dup_u8(args->first);
+    uint8x16_t second = args->second_stride ? vld1q_u8(args->second + i) : vld1q_dup_u8(args->second);
+    thimble_store16(args->out + i, sixteen(&a, first, second, output, is_fused), count - i);
   }
 }
 

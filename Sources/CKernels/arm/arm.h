@@ -3,13 +3,17 @@
 #define THIMBLE_ARM_H
 #include "thimble_kernels.h"
 
-void thimble_gemm_s8_4x16_neon(const thimble_gemm_args *args);
-void thimble_gemm_s8_4x16_dotprod(const thimble_gemm_args *args);
-void thimble_gemm_s8_8x8_i8mm(const thimble_gemm_args *args);
+void thimble_gemm_s8_2x16_neon(const thimble_gemm_args *args);
+void thimble_gemm_s8_6x16_dotprod(const thimble_gemm_args *args);
+void thimble_gemm_s8_12x8_i8mm(const thimble_gemm_args *args);
 void thimble_pixel_bias_neon(const thimble_pixel_bias_args *args);
+void thimble_pixel_bias_dotprod(const thimble_pixel_bias_args *args);
 void thimble_depthwise_s8_neon(const thimble_depthwise_args *args);
+void thimble_depthwise_rows_s8_neon(const thimble_depthwise_rows_args *args);
 void thimble_depthwise_s8_dotprod(const thimble_depthwise_args *args);
+void thimble_depthwise_rows_s8_dotprod(const thimble_depthwise_rows_args *args);
 void thimble_depthwise_s8_i8mm(const thimble_depthwise_args *args);
+void thimble_depthwise_rows_s8_i8mm(const thimble_depthwise_rows_args *args);
 void thimble_arithmetic_u8_neon(const thimble_arithmetic_args *args);
 void thimble_pool_u8_neon(const thimble_pool_args *args);
 void thimble_mean_u8_neon(const thimble_mean_args *args);

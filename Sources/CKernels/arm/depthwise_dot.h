@@ -24,8 +24,9 @@ THIMBLE_INLINE void finish(
   if (has_zero_point)
     for (int j = 0; j < 4; j++) acc[j] = vmlsq_s32(acc[j], sum[j], vdupq_n_s32(args->weight_zero_point));
   uint8_t *out = args->out + (ptrdiff_t)pixel * args->out_stride + channel;
-  thimble_finish16(
-      (const int32x4_t(*)[4])acc, 1, 1, channels, output, out, args->out_stride, args->channel_count - channel);
+  thimble_factors_neon factors[4];
+  thimble_load_factors(channels, factors);
+  thimble_finish16((const int32x4_t(*)[4])acc, 1, factors, output, out, args->out_stride, args->channel_count - channel);
 }
 
 // 16 channels, any taps: groups of 4 taps as the weights are packed; taps past the last are zero.

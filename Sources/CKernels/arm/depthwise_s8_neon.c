@@ -10,8 +10,8 @@
     const uint8_t *source = args->taps[t] + offset;                                              \
     for (int p = 0; p < rows; p++) {                                                             \
       uint8x16_t x = vld1q_u8(source + p * args->pixel_stride);                                  \
-      int16x8_t x_low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(x)));                         \
-      int16x8_t x_high = vreinterpretq_s16_u16(vmovl_high_u8(x));                                \
+      int16x8_t x_low = vreinterpretq_s16_u16(vsubl_u8(vget_low_u8(x), vdup_n_u8(128)));          \
+      int16x8_t x_high = vreinterpretq_s16_u16(vsubl_high_u8(x, vdupq_n_u8(128)));               \
       acc[p][0] = vmlal_s16(acc[p][0], vget_low_s16(low), vget_low_s16(x_low));                  \
       acc[p][1] = vmlal_high_s16(acc[p][1], low, x_low);                                         \
       acc[p][2] = vmlal_s16(acc[p][2], vget_low_s16(high), vget_low_s16(x_high));                \
@@ -26,9 +26,11 @@ THIMBLE_INLINE void tile(
   const thimble_channels16 *channels = args->channels + channel / 16;
   ptrdiff_t offset = (ptrdiff_t)pixel * args->pixel_stride + (ptrdiff_t)channel;
   int8x16_t zero_point = vdupq_n_s8((int8_t)args->weight_zero_point);
+  // −weight zero point · what was subtracted from the bytes.
+  int32x4_t correction = vdupq_n_s32((int32_t)(0u - (uint32_t)args->weight_zero_point * 128 * (uint32_t)args->tap_count));
   int32x4_t acc[4][4];
   for (int p = 0; p < rows; p++)
-    for (int j = 0; j < 4; j++) acc[p][j] = vld1q_s32(channels->bias + 4 * j);
+    for (int j = 0; j < 4; j++) acc[p][j] = vaddq_s32(vld1q_s32(channels->bias + 4 * j), correction);
   size_t t = 0;
   for (; t + 4 <= args->tap_count; t += 4, w += 64) {
     int8x16x4_t w4 = vld4q_s8(w);  // [16 channels][4 taps] → 4 vectors of 16 channels
@@ -44,8 +46,9 @@ THIMBLE_INLINE void tile(
     if (t + 2 < args->tap_count) TAP(t + 2, w4.val[2]);
   }
   uint8_t *out = args->out + (ptrdiff_t)pixel * args->out_stride + channel;
-  thimble_finish16(
-      acc, rows, (size_t)rows, channels, output, out, args->out_stride, args->channel_count - channel);
+  thimble_factors_neon factors[4];
+  thimble_load_factors(channels, factors);
+  thimble_finish16(acc, rows, factors, output, out, args->out_stride, args->channel_count - channel);
 }
 
 // for each 16 channels: for each 4 pixels: acc (4,16) += taps · (w − zero point) in 16-bit products; requantize; store
