@@ -84,12 +84,13 @@ extension ModelResidents {
     return .tooLarge(.doesNotFit(needed: needed, available: available, leastBudget: overflow ? Int.max : least))
   }
 
-  /// Bytes of the budget that stay held when every other model sleeps, for one client whose request holds `holding` bytes.
+  /// Bytes of the budget that stay held when every other model sleeps, for one client whose request holds `holding` bytes: its
+  /// receive buffer and the one that waits for the next client are all the buffers then.
   func lastingByteCount(sparing: LoadedModel?, holding: Int) -> Int {
     max(
       0,
-      budget.reservedByteCount - budget.reservedByteCount(for: .buffers) + ServingLimits.receiveBufferBytes
-        + holding - reclaimableByteCount(sparing: sparing))
+      budget.reservedByteCount - budget.reservedByteCount(for: .buffers)
+        + 2 * ServingLimits.receiveBufferBytes + holding - reclaimableByteCount(sparing: sparing))
   }
 
   // MARK: Pressure

@@ -57,7 +57,7 @@ import Testing
     #expect(try number(memory, "budget_bytes") == server.budget.limitByteCount)
     // The labels are what the model adds to what the server holds.
     let taken = try number(memory, "taken_bytes")
-    #expect(taken == before - buffers + ServingLimits.receiveBufferBytes + 4096)
+    #expect(taken == before - buffers + 2 * ServingLimits.receiveBufferBytes + 4096)
     #expect(try number(memory, "available_bytes") > server.budget.limitByteCount / 2)
     #expect(try number(memory, "reclaimable_bytes") < 64 << 10)
     // Nothing has been loaded, and nothing is held but a spare buffer.
