@@ -17,6 +17,8 @@ void thimble_depthwise_rows_s8_i8mm(const thimble_depthwise_rows_args *args);
 void thimble_arithmetic_u8_neon(const thimble_arithmetic_args *args);
 void thimble_pool_u8_neon(const thimble_pool_args *args);
 void thimble_mean_u8_neon(const thimble_mean_args *args);
+void thimble_resize_u8_neon(const thimble_resize_args *args);
+void thimble_arg_extreme_u8_neon(const thimble_arg_extreme_args *args);
 void thimble_lookup_u8_neon(const uint8_t *in, const uint8_t *table, uint8_t *out, size_t count);
 void thimble_quantize_f32_neon(const float *in, float scale, int32_t zero_point, uint8_t *out, size_t count);
 void thimble_dequantize_u8_neon(const uint8_t *in, float scale, int32_t zero_point, float *out, size_t count);
