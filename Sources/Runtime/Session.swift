@@ -24,11 +24,15 @@ public final class Session: @unchecked Sendable {
   nonisolated(unsafe) var recording: UnsafeMutablePointer<Int64>?
 
   public var threadCount: Int { pool.threadCount }
-  /// Whether other threads are estimated to cost more time than they save.
+  /// Whether other threads are estimated to save too little time for what they cost.
   public let isFasterAlone: Bool
+  /// How many times faster all threads must be than one: less is lost as soon as another program wants a core.
+  private static let gainMin = 1.25
   /// Whether one thread computes while nothing is streamed, the others parked.
   public var runsAlone = false
   private let alone = Barrier(count: 1)
+  /// Whether no part of a step waits for another one: so it is but for chains that run stripe by stripe.
+  private let hasIndependentSteps: Bool
 
   /// A tensor that the caller fills or reads.
   public struct Port: Sendable {
@@ -81,7 +85,9 @@ public final class Session: @unchecked Sendable {
     planner = memoryPlan.planner
     isFasterAlone =
       CostModel(rates: rates, threadCount: 1, graph).nanoseconds(graph)
-      <= CostModel(rates: rates, threadCount: pool.threadCount, graph).nanoseconds(graph)
+      <= Session.gainMin * CostModel(rates: rates, threadCount: pool.threadCount, graph).nanoseconds(graph)
+    hasIndependentSteps =
+      plan.chains.isEmpty && steps.count <= SharedSteps.stepCountMax && pool.threadCount <= SharedSteps.partCountMax
     // The graph goes now; to hold less cannot fail. What runs need is taken in its place.
     try? metadata.resize(to: memoryPlan.metadata.keptByteCount)
     claim = try inMemory { () throws(MemoryError) in try workspace.claim(memoryPlan.runningNeeds) }
@@ -142,7 +148,13 @@ public final class Session: @unchecked Sendable {
   /// Computes the outputs from the inputs, which do not survive it. Allocates nothing.
   public func run() {
     weights.prepare(workspace)
-    if runsAlone, !weights.isStreaming { run(part: 0, of: 1, barrier: alone) } else { pool.run(self) }
+    if weights.isStreaming || recording != nil || !hasIndependentSteps {
+      pool.run(self)
+    } else if runsAlone {
+      run(part: 0, of: 1, barrier: alone)
+    } else {
+      pool.run(steps: self)
+    }
   }
 
   /// Whether the outputs are worth anything: asked after a run, and before one to spare it. Takes less than a microsecond.
@@ -150,6 +162,14 @@ public final class Session: @unchecked Sendable {
   /// - Throws: what has become of the model's file since it was loaded, or why its weights could not be read.
   public func checkFile() throws(SessionError) {
     do { try weights.check() } catch { throw .file(error) }
+  }
+}
+
+extension Session: SteppedJob {
+  var stepCount: Int { steps.count }
+
+  func run(step: Int, part: Int, of parts: Int) {
+    steps[step].run(StepContext(arena: workspace.activationBase, barrier: alone, streaming: nil), part: part, of: parts)
   }
 }
 

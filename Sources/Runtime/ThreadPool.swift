@@ -49,14 +49,19 @@ public final class ThreadPool: @unchecked Sendable {
 
   /// Runs the job on all threads; returns when every part is done. One caller at a time.
   func run(_ job: any Job) { crew.run(job) }
+
+  /// Runs the steps on those threads that are there; returns when all are done. One caller at a time.
+  func run(steps job: any SteppedJob) { crew.run(steps: job) }
 }
 
 /// What the pool and its threads share. Threads hold this and not the pool, which therefore ends when its owner lets go.
 private final class Crew: @unchecked Sendable {
   private let count: Int
+  /// Counts jobs by 2; odd values announce steps, which threads need not come for.
   private let generation = Futex()
   private let sleepers = Futex()
   private let barrier: Barrier
+  private let steps: SharedSteps
   /// Written before a new generation is announced, read after.
   private nonisolated(unsafe) var job: (any Job)?
   private nonisolated(unsafe) var isStopping = false
@@ -64,32 +69,53 @@ private final class Crew: @unchecked Sendable {
   init(count: Int) {
     self.count = count
     barrier = Barrier(count: count)
+    steps = SharedSteps(parts: count)
   }
 
   func stop() {
     isStopping = true
-    generation.add(1)
+    generation.store((generation.load() | 1) &+ 1)
     generation.wakeAll()
   }
 
   func run(_ job: any Job) {
     if count == 1 { return job.run(part: 0, of: 1, barrier: barrier) }
     self.job = job
-    generation.add(1)
-    if sleepers.load() > 0 { generation.wakeAll() }
+    announce((generation.load() | 1) &+ 1)
     job.run(part: 0, of: count, barrier: barrier)
     barrier.wait()
     self.job = nil
+  }
+
+  func run(steps job: any SteppedJob) {
+    if count == 1 || job.stepCount == 0 {
+      for step in 0..<job.stepCount { job.run(step: step, part: 0, of: 1) }
+      return
+    }
+    let number = ((generation.load() | 1) &+ 2)
+    steps.open(job, run: number)
+    announce(number)
+    steps.take(part: 0, run: number)
+    steps.close()
+  }
+
+  private func announce(_ number: UInt32) {
+    generation.store(number)
+    if sleepers.load() > 0 { generation.wakeAll() }
   }
 
   func work(_ part: Int) {
     var seen: UInt32 = 0
     while true {
       generation.waitForChange(from: seen, sleepers: sleepers, spinCount: ThreadPool.spinCount)
-      seen &+= 1
+      seen = generation.load()
       if isStopping { return }
-      job?.run(part: part, of: count, barrier: barrier)
-      barrier.wait()
+      if seen & 1 == 1 {
+        steps.take(part: part, run: seen)
+      } else {
+        job?.run(part: part, of: count, barrier: barrier)
+        barrier.wait()
+      }
     }
   }
 }

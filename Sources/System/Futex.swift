@@ -31,6 +31,20 @@ public final class Futex: Sendable {
   public func wakeAll() { _ = thimble_futex_wake(address, Int32.max) }
 }
 
+/// A 64-bit word that threads share.
+public final class AtomicWord64: Sendable {
+  private let word: Atomic<UInt64>
+
+  public init(_ value: UInt64 = 0) { word = Atomic(value) }
+
+  public func load() -> UInt64 { word.load(ordering: .sequentiallyConsistent) }
+  public func store(_ value: UInt64) { word.store(value, ordering: .sequentiallyConsistent) }
+
+  public func compareExchange(expected: UInt64, desired: UInt64) -> Bool {
+    word.compareExchange(expected: expected, desired: desired, ordering: .sequentiallyConsistent).exchanged
+  }
+}
+
 /// Mutual exclusion in both builds (`Synchronization.Mutex` is absent from Embedded).
 ///
 /// U. Drepper, "Futexes Are Tricky" (2011), mutex 2: 0 free, 1 held, 2 held with waiters.

@@ -23,20 +23,21 @@ THIMBLE_AVX512_INLINE void interleave(const uint8_t *const *taps, ptrdiff_t offs
 
 // `count` chunks of 64 bytes, `stride` apart in the input and `out_stride` in the output.
 THIMBLE_AVX512_INLINE void run_chunks(
-    const size_t GROUPS, const bool IS_FLOOR, const bool IS_ASYMMETRIC, const thimble_depthwise_args *args, const chunk *c,
+    const bool IS_FLOOR, const bool IS_ASYMMETRIC, const thimble_depthwise_args *args, const chunk *c,
     const uint8_t *const *taps, ptrdiff_t offset, ptrdiff_t stride, uint8_t *out, ptrdiff_t out_stride, size_t count, __mmask64 mask) {
+  const size_t groups = (args->tap_count + 3) / 4;
   // The last group counts only the taps it has.
-  const int32_t last_ones = (int32_t)(0x01010101u >> 8 * (GROUPS * 4 - args->tap_count));
+  const int32_t last_ones = (int32_t)(0x01010101u >> 8 * (groups * 4 - args->tap_count));
   const __m512i zero_point = _mm512_set1_epi32(args->weight_zero_point);
   for (size_t i = 0; i < count; i++, offset += stride, out += out_stride) {
     __m512i acc[4], sum[4];
     for (int v = 0; v < 4; v++) acc[v] = c->bias[v], sum[v] = _mm512_setzero_si512();
-    for (size_t g = 0; g < GROUPS; g++) {
+    for (size_t g = 0; g < groups; g++) {
       __m512i x[4];
       interleave(taps + 4 * g, offset, x);
       for (int v = 0; v < 4; v++) acc[v] = _mm512_dpbusd_epi32(acc[v], x[v], c->weights[g][v]);
       if (IS_ASYMMETRIC) {
-        __m512i ones = _mm512_set1_epi32(g + 1 == GROUPS ? last_ones : 0x01010101);
+        __m512i ones = _mm512_set1_epi32(g + 1 == groups ? last_ones : 0x01010101);
         for (int v = 0; v < 4; v++) sum[v] = _mm512_dpbusd_epi32(sum[v], x[v], ones);
       }
     }
@@ -48,22 +49,19 @@ THIMBLE_AVX512_INLINE void run_chunks(
   }
 }
 
-#define RUN(NAME, GROUPS)                                                                                                        \
-  THIMBLE_AVX512 static void run_##NAME(                                                                                         \
-      const thimble_depthwise_args *args, const chunk *c, const uint8_t *const *taps, ptrdiff_t offset, ptrdiff_t stride,        \
-      uint8_t *out, ptrdiff_t out_stride, size_t count, __mmask64 mask) {                                                        \
-    bool floor = is_floor(&args->requantization), asymmetric = args->weight_zero_point != 0;                                       \
-    if (floor && !asymmetric)                                                                                                     \
-      run_chunks(GROUPS, true, false, args, c, taps, offset, stride, out, out_stride, count, mask);                              \
-    else if (floor)                                                                                                               \
-      run_chunks(GROUPS, true, true, args, c, taps, offset, stride, out, out_stride, count, mask);                               \
-    else if (!asymmetric)                                                                                                        \
-      run_chunks(GROUPS, false, false, args, c, taps, offset, stride, out, out_stride, count, mask);                             \
-    else                                                                                                                         \
-      run_chunks(GROUPS, false, true, args, c, taps, offset, stride, out, out_stride, count, mask);                              \
-  }
-RUN(3x3, 3)
-RUN(any, (args->tap_count + 3) / 4)
+THIMBLE_AVX512 static void run(
+    const thimble_depthwise_args *args, const chunk *c, const uint8_t *const *taps, ptrdiff_t offset, ptrdiff_t stride, uint8_t *out,
+    ptrdiff_t out_stride, size_t count, __mmask64 mask) {
+  const bool floor = is_floor(&args->requantization), asymmetric = args->weight_zero_point != 0;
+  if (floor && !asymmetric)
+    run_chunks(true, false, args, c, taps, offset, stride, out, out_stride, count, mask);
+  else if (floor)
+    run_chunks(true, true, args, c, taps, offset, stride, out, out_stride, count, mask);
+  else if (!asymmetric)
+    run_chunks(false, false, args, c, taps, offset, stride, out, out_stride, count, mask);
+  else
+    run_chunks(false, true, args, c, taps, offset, stride, out, out_stride, count, mask);
+}
 
 THIMBLE_AVX512 void thimble_depthwise_s8_vnni(const thimble_depthwise_args *args) {
   const size_t groups = (args->tap_count + 3) / 4, channels = args->channel_count;
@@ -79,7 +77,7 @@ THIMBLE_AVX512 void thimble_depthwise_s8_vnni(const thimble_depthwise_args *args
     const size_t p = first / 16, last = panels - 1;
     const size_t panel[4] = {p, p + 1 < last ? p + 1 : last, p + 2 < last ? p + 2 : last, p + 3 < last ? p + 3 : last};
     load_chunk(&c, args->weights, args->channels, &args->requantization, panel, groups, false);
-    (groups == 3 ? run_3x3 : run_any)(
+    run(
         args, &c, taps, (ptrdiff_t)first, args->pixel_stride, args->out + first, args->out_stride, args->pixels,
         first_bytes(channels - first));
   }

@@ -44,9 +44,7 @@ final class DepthwiseStep: RowStep {
 
   static func zeroRowByteCount(_ convolution: Convolution) -> Int {
     let geometry = convolution.geometry
-    let reach =
-      (geometry.outputWidth - 1) * geometry.strideWidth + (geometry.kernelWidth - 1) * geometry.dilationWidth + 1
-    return max(reach, geometry.inputWidth) * geometry.outputChannels
+    return max(geometry.windowColumns, geometry.inputWidth) * geometry.outputChannels
   }
 
   /// Bytes of scratch memory a thread needs: pointers to the rows of a kernel call and to the taps of a window.
