@@ -1,0 +1,55 @@
+import Foundation
+import Memory
+import System
+import Testing
+
+@testable import Runtime
+
+/// Every part of every step runs once, after all parts of the step before, whoever takes it; also between jobs for which all
+/// threads must come.
+@Suite(.serialized) struct SharedStepsTests {
+  /// Counts what has run and what ran too early or twice.
+  private final class Counting: SteppedJob, Job {
+    let stepCount: Int
+    let parts: Int
+    let ran: AtomicWords
+    let problems = Futex()
+
+    init(stepCount: Int, parts: Int) {
+      self.stepCount = stepCount
+      self.parts = parts
+      ran = AtomicWords(count: stepCount * parts)
+    }
+
+    func run(step: Int, part: Int, of parts: Int) {
+      if parts != self.parts { problems.add(1) }
+      let runs = ran.add(1, at: step * parts + part)
+      if step > 0 { for other in 0..<parts where ran.load((step - 1) * parts + other) != runs { problems.add(1) } }
+      // Parts of different length, some of them asleep.
+      if (step + part) % 97 == 0 { usleep(50) }
+    }
+
+    func run(part: Int, of parts: Int, barrier: Barrier) {
+      if parts != self.parts { problems.add(1) }
+      barrier.wait()
+    }
+  }
+
+  @Test(.timeLimit(.minutes(2)), arguments: 1...5)
+  func everyPartRunsOnceInOrder(_ threadCount: Int) throws {
+    let budget = MemoryBudget(limitByteCount: 1 << 28)
+    let pool = try ThreadPool(threadCount: threadCount, budget: budget)
+    let jobs = [1, 2, 31].map { Counting(stepCount: $0, parts: threadCount) }
+    let roundCount = 1500
+    for round in 0..<roundCount {
+      for job in jobs { pool.run(steps: job) }
+      if round % 7 == 0 { pool.run(jobs[0] as any Job) }
+      // Long enough that threads park, now and then.
+      if round % 100 == 0 { usleep(UInt32(round % 900)) }
+    }
+    for job in jobs {
+      #expect(job.problems.load() == 0)
+      for index in 0..<job.ran.count { #expect(job.ran.load(index) == UInt32(roundCount)) }
+    }
+  }
+}
