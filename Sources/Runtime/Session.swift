@@ -148,12 +148,14 @@ public final class Session: @unchecked Sendable {
   /// Computes the outputs from the inputs, which do not survive it. Allocates nothing.
   public func run() {
     weights.prepare(workspace)
-    if weights.isStreaming || recording != nil || !hasIndependentSteps {
+    if weights.isStreaming || recording != nil {
       pool.run(self)
     } else if runsAlone {
       run(part: 0, of: 1, barrier: alone)
-    } else {
+    } else if hasIndependentSteps {
       pool.run(steps: self)
+    } else {
+      pool.run(self)
     }
   }
 

@@ -256,51 +256,6 @@ extension TestRepository {
     #expect(server.budget.availableByteCount < models[0].cacheByteCountMax / 2)
   }
 
-  @Test(.enabled(if: SharedFiles.arePresent)) func whatDoesNotFitAloneIsRefusedWithTheNumbers() throws {
-    let files = try TestRepository()
-    try files.addModel("small")
-    try files.addNetwork("vast", TestRepository.networks[2])
-    let limit = try bare(files) + (400 << 10)
-    let server = try TestServer(files, budgetBytes: limit)
-    let client = try TestClient(files.socket)
-    let refusal = try client.post("/v2/repository/models/vast/load")
-    #expect(refusal?.status == 507, "\(refusal?.text ?? "")")
-    #expect(refusal?.text.contains("when every other model sleeps") == true)
-    let numbers = try JSON(parsing: refusal?.text ?? "")
-    let least = Int(numbers["least_memory_budget_bytes"]?.int ?? 0)
-    #expect(least > limit)
-    #expect(try state(client, "vast") == "failed")
-    try client.send(TestClient.binary(try TestRepository.picture(1), path: "/v2/models/small/infer"))
-    #expect(try client.reply()?.status == 200)
-    #expect(server.budget.peakReservedByteCount <= limit)
-    client.hangUp()
-    server.server.stop()
-    #expect(server.join())
-    // The budget that it names is enough for the step it was at, at the other's expense.
-    var budget = least
-    for _ in 0..<4 {
-      let next = try TestServer(files, budgetBytes: budget)
-      let client = try TestClient(files.socket)
-      defer {
-        client.hangUp()
-        next.server.stop()
-        #expect(next.join())
-      }
-      let load = try client.post("/v2/repository/models/vast/load")
-      if load?.status == 200 {
-        #expect(try state(client, "vast") == "loaded")
-        try client.send(TestClient.binary(try TestRepository.picture(1), path: "/v2/models/small/infer"))
-        #expect(try client.reply()?.status == 200)
-        #expect(next.budget.peakReservedByteCount <= budget)
-        return
-      }
-      let named = Int(try JSON(parsing: load?.text ?? "")["least_memory_budget_bytes"]?.int ?? 0)
-      #expect(load?.status == 507 && named > budget, "\(load?.text ?? "")")
-      budget = named
-    }
-    Issue.record("refused at \(budget) bytes")
-  }
-
   /// A body that finds the budget full of models' weights waits until they have made room.
   @Test(.enabled(if: SharedFiles.arePresent)) func bodiesFindRoomAtTheModelsExpense() throws {
     let files = try TestRepository()
