@@ -167,7 +167,7 @@ extension GraphBuilder {
         // the slow requantization for the whole layer.
         let value = requantize(accumulator, factor)
         let zero = Int32(parts.output.zeroPoint)
-        accumulator = 4 * min(max(value, Int32(clamp.low) - zero), Int32(clamp.high) - zero)
+        accumulator = 4 * (min(max(value &+ zero, Int32(clamp.low)), Int32(clamp.high)) - zero)
         factor = FixedPointFactor(multiplier: 1 << 30, shift: 1)
       }
       convolution.channels.bias.append(accumulator)

@@ -225,6 +225,10 @@ private struct OperatorCheck {
     try requireBytes(1)
     let geometry = convolution.geometry
     try check(geometry)
+    // Rows with their padding are copied, as many as a window has.
+    try require(
+      product([geometry.windowColumns, geometry.inputChannels, geometry.kernelHeight]) != nil,
+      "the windows reach too far")
     let channels = convolution.channels
     let count = geometry.outputChannels
     try require(

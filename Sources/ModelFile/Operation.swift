@@ -49,6 +49,9 @@ public struct WindowGeometry: Sendable, Equatable {
   public var paddingTop = 0
   public var paddingLeft = 0
 
+  /// Columns from the first to the last that windows read, padding included.
+  public var windowColumns: Int { (outputWidth - 1) * strideWidth + (kernelWidth - 1) * dilationWidth + 1 }
+
   public init() {}
 }
 

@@ -50,9 +50,6 @@ struct PaddedRows {
 }
 
 extension WindowGeometry {
-  /// Columns from the first to the last that windows read, padding included.
-  var windowColumns: Int { (outputWidth - 1) * strideWidth + (kernelWidth - 1) * dilationWidth + 1 }
-
   /// Whether windows cross the left or the right edge.
   var crossesEdges: Bool { paddingLeft > 0 || windowColumns > inputWidth }
 }
