@@ -4,6 +4,8 @@ struct ComputeEffort: Equatable, Sendable {
   var threadLimit = Int.max
   /// Where they run; none: anywhere.
   var processors: [Int] = []
+  /// Whether threads turn for a while before they park.
+  var spins = true
   /// What answers say: the governor's state; nil where nobody governs.
   var state: String?
 }

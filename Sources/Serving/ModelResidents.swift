@@ -223,6 +223,7 @@ final class ModelResidents: @unchecked Sendable {
       processors = effort.processors
       pool.place(on: processors)
     }
+    if effort.spins != pool.spins { pool.spins = effort.spins }
     return effort
   }
 
