@@ -70,11 +70,11 @@ struct ProcessorSensors {
   private mutating func findClusters(_ directory: String, _ available: [Int]) {
     // One of each core's threads, and the others.
     var cores: [(processor: Int, siblings: [Int])] = []
-    var isTaken = [Bool](repeating: false, count: SensorFile.processorCountMax)
-    for processor in available where processor < isTaken.count && !isTaken[processor] {
+    var left = available
+    while let processor = left.first {
       var siblings = SensorFile.processors(directory + "/cpu\(processor)/topology/thread_siblings_list") ?? []
-      siblings = siblings.filter { $0 != processor && !isTaken[$0] && available.contains($0) }
-      for sibling in siblings { isTaken[sibling] = true }
+      siblings = siblings.filter { $0 != processor && left.contains($0) }
+      left.removeAll { $0 == processor || siblings.contains($0) }
       cores.append((processor, siblings))
     }
     let capacities = capacities(of: cores.map { $0.processor }, directory)

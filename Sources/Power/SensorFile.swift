@@ -81,19 +81,18 @@ enum SensorFile {
     return found
   }
 
-  /// `0-3,5` or `0 1 2 3`, in order; nil for anything else.
+  /// `0-3,5` or `0 1 2 3`, ascending as the kernel has them; nil for anything else.
   static func processors(_ path: String) -> [Int]? { bytes(path).flatMap { processors($0) } }
 
   static func processors(_ text: [UInt8]) -> [Int]? {
-    var isListed = [Bool](repeating: false, count: processorCountMax)
+    var listed: [Int] = []
     for part in text.split(whereSeparator: { $0 <= 32 || $0 == UInt8(ascii: ",") }) {
       let ends = part.split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
       guard ends.count <= 2, let first = number(ends[0], radix: 10), let last = number(ends[ends.count - 1], radix: 10),
-        0 <= first, first <= last, last < Int64(processorCountMax)
+        Int64(listed.last ?? -1) < first, first <= last, last < Int64(processorCountMax)
       else { return nil }
-      for processor in Int(first)...Int(last) { isListed[processor] = true }
+      listed.append(contentsOf: Int(first)...Int(last))
     }
-    let listed = isListed.indices.filter { isListed[$0] }
     return listed.isEmpty ? nil : listed
   }
 

@@ -252,7 +252,7 @@ import Testing
   @Test(arguments: [
     ("0-3", [0, 1, 2, 3]), ("0", [0]), ("0,2-3,7", [0, 2, 3, 7]), ("0 1 2 3", [0, 1, 2, 3]), ("4095", [4095]),
     ("", nil), ("3-1", nil), ("-1", nil), ("0-4096", nil), ("0-99999999999999999999", nil), ("a-b", nil),
-    ("1--2", nil), ("0,,2", [0, 2]),
+    ("1--2", nil), ("0,,2", [0, 2]), ("2,0", nil), ("0-3,2", nil),
   ] as [(String, [Int]?)]) func processorLists(_ text: String, _ expected: [Int]?) {
     #expect(SensorFile.processors(Array((text + "\n").utf8)) == expected)
   }
