@@ -14,11 +14,17 @@ struct FirmwareSensors {
   /// Files that somebody writes.
   var writtenFiles: [String] { [modeFile].compactMap { $0 } }
 
-  init(root: String) { configuration = root + "/etc/nvpmodel.conf" }
+  private let knownThrottleFile: String
+
+  /// `throttleFile` is where the board has its word, if that is known.
+  init(root: String, throttleFile: String?) {
+    configuration = root + "/etc/nvpmodel.conf"
+    knownThrottleFile = root + (throttleFile ?? "/sys/devices/platform/soc/soc:firmware/get_throttled")
+  }
 
   mutating func scan(root: String) {
     func existing(_ path: String) -> String? { SensorFile.exists(path) ? path : nil }
-    throttleFile = existing(root + "/sys/devices/platform/soc/soc:firmware/get_throttled")
+    throttleFile = existing(knownThrottleFile)
     // Newer boards call the system on a chip otherwise.
     let driver = root + "/sys/bus/platform/drivers/raspberrypi-firmware"
     if throttleFile == nil, let names = try? FileSystem.names(in: driver) {

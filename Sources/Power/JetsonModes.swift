@@ -19,7 +19,9 @@ enum JetsonModes {
         if first.elementsEqual("CPU_ONLINE".utf8) {
           // Counted lines: as many as the file has, at most.
           mode.coreCount = (mode.coreCount ?? 0) + (setting == 1 ? 1 : 0)
-        } else if first.starts(with: "CPU_".utf8), words[1].elementsEqual("MAX_FREQ".utf8), (1...100_000_000).contains(setting) {
+        } else if first.starts(with: "CPU_".utf8), words[1].elementsEqual("MAX_FREQ".utf8),
+          (1...100_000_000).contains(setting)
+        {
           mode.frequencyCap = max(mode.frequencyCap ?? 0, Int(setting))
         }
       }

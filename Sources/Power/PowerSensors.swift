@@ -23,11 +23,12 @@ public final class PowerSensors {
   private var scannedAt: Int64?
   private var supplyReadAt: Int64?
 
-  /// `root` replaces `/`, and `usableProcessors` the affinity mask, for tests.
-  public init(root: String = "", usableProcessors: [Int]? = nil) {
+  /// `root` replaces `/`, and `usableProcessors` the affinity mask, for tests. `throttleFile` is the firmware's word where the
+  /// board has it elsewhere than most.
+  public init(root: String = "", usableProcessors: [Int]? = nil, throttleFile: String? = nil) {
     self.root = root
     self.usableProcessors = usableProcessors
-    firmware = FirmwareSensors(root: root)
+    firmware = FirmwareSensors(root: root, throttleFile: throttleFile)
     scan()
   }
 

@@ -42,7 +42,9 @@ struct SupplySensors {
       let status = SensorFile.text(path + "/status")
       guard status == "Discharging" || status == "Unknown" && supply.isOnMains == false else { continue }
       supply.isDischarging = true
-      if let power = SupplySensors.power(path) { supply.dischargeMicrowatts = (supply.dischargeMicrowatts ?? 0) + power }
+      if let power = SupplySensors.power(path) {
+        supply.dischargeMicrowatts = (supply.dischargeMicrowatts ?? 0) + power
+      }
     }
     if !percents.isEmpty { supply.batteryPercent = percents.reduce(0, +) / percents.count }
     return supply
@@ -51,7 +53,9 @@ struct SupplySensors {
   /// What the battery gives: some vendors count what goes out below zero.
   private static func power(_ path: String) -> Int64? {
     func magnitude(_ name: String, _ range: ClosedRange<Int64>) -> Int64? {
-      guard let value = SensorFile.number(path + name), value > Int64.min, range.contains(abs(value)) else { return nil }
+      guard let value = SensorFile.number(path + name), value > Int64.min, range.contains(abs(value)) else {
+        return nil
+      }
       return abs(value)
     }
     if let power = magnitude("/power_now", microwatts) { return power }

@@ -77,7 +77,7 @@ import Testing
     ]
     expected.clusters = [
       .init(cores: [4, 5, 6, 7], capacity: 1024, frequencyMax: 2_400_000, frequencyCap: 2_400_000),
-      .init(cores: [0, 1, 2, 3], capacity: 414, frequencyMax: 1_800_000, frequencyCap: 1_800_000),
+      .init(cores: [0, 1, 2, 3], capacity: 397, frequencyMax: 1_800_000, frequencyCap: 1_800_000),
     ]
     #expect(try readings(.rk3588) == expected)
   }
@@ -130,9 +130,11 @@ import Testing
     #expect(sensors.pollIntervalNanoseconds == nil)
   }
 
-  @Test(arguments: [
-    (SensorTree.Board.raspberryPi4, 1), (.laptop, 1), (.container, nil),
-  ] as [(SensorTree.Board, Int64?)]) func polling(_ board: SensorTree.Board, _ seconds: Int64?) throws {
+  @Test(
+    arguments: [
+      (SensorTree.Board.raspberryPi4, 1), (.laptop, 1), (.container, nil),
+    ] as [(SensorTree.Board, Int64?)]) func polling(_ board: SensorTree.Board, _ seconds: Int64?) throws
+  {
     let tree = try SensorTree.board(board)
     #expect(Self.sensors(tree, board).pollIntervalNanoseconds == seconds.map { $0 * Self.second })
   }
@@ -165,11 +167,12 @@ import Testing
     }
   }
 
-  @Test(arguments: [
-    ("low-power", PowerReadings.PlatformProfile.powerSaver), ("cool", .powerSaver), ("quiet", .powerSaver),
-    ("balanced", .balanced), ("balanced-performance", .performance), ("performance", .performance), ("custom", nil),
-    ("", nil),
-  ] as [(String, PowerReadings.PlatformProfile?)])
+  @Test(
+    arguments: [
+      ("low-power", PowerReadings.PlatformProfile.powerSaver), ("cool", .powerSaver), ("quiet", .powerSaver),
+      ("balanced", .balanced), ("balanced-performance", .performance), ("performance", .performance), ("custom", nil),
+      ("", nil),
+    ] as [(String, PowerReadings.PlatformProfile?)])
   func platformProfile(_ text: String, _ expected: PowerReadings.PlatformProfile?) throws {
     let tree = try SensorTree()
     try tree.set("sys/firmware/acpi/platform_profile", text)
@@ -249,11 +252,13 @@ import Testing
     }
   }
 
-  @Test(arguments: [
-    ("0-3", [0, 1, 2, 3]), ("0", [0]), ("0,2-3,7", [0, 2, 3, 7]), ("0 1 2 3", [0, 1, 2, 3]), ("4095", [4095]),
-    ("", nil), ("3-1", nil), ("-1", nil), ("0-4096", nil), ("0-99999999999999999999", nil), ("a-b", nil),
-    ("1--2", nil), ("0,,2", [0, 2]), ("2,0", nil), ("0-3,2", nil),
-  ] as [(String, [Int]?)]) func processorLists(_ text: String, _ expected: [Int]?) {
+  @Test(
+    arguments: [
+      ("0-3", [0, 1, 2, 3]), ("0", [0]), ("0,2-3,7", [0, 2, 3, 7]), ("0 1 2 3", [0, 1, 2, 3]), ("4095", [4095]),
+      ("", nil), ("3-1", nil), ("-1", nil), ("0-4096", nil), ("0-99999999999999999999", nil), ("a-b", nil),
+      ("1--2", nil), ("0,,2", [0, 2]), ("2,0", nil), ("0-3,2", nil),
+    ] as [(String, [Int]?)]) func processorLists(_ text: String, _ expected: [Int]?)
+  {
     #expect(SensorFile.processors(Array((text + "\n").utf8)) == expected)
   }
 }

@@ -114,7 +114,7 @@ extension SensorTree {
     try tree.coolingDevice(2, "cpufreq-cpu4", stateMax: 9)
     try tree.coolingDevice(3, "cpufreq-cpu6", stateMax: 9)
     try tree.processors(
-      capacities: [414, 414, 414, 414, 1024, 1024, 1003, 1003], clusters: ["0-3", "4-5", "6-7"])
+      capacities: [397, 397, 397, 397, 1024, 1024, 1003, 1003], clusters: ["0-3", "4-5", "6-7"])
     try tree.clock(0, 0...3, max: 1_800_000)
     try tree.clock(4, 4...5, max: 2_400_000)
     try tree.clock(6, 6...7, max: 2_352_000)
