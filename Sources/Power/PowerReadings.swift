@@ -64,10 +64,7 @@ public struct PowerReadings: Equatable, Sendable {
 
     /// Fans and dark screens cost no speed, and an offset of the processor's limit (TCC) is no sign of heat.
     public var takesSpeed: Bool {
-      let name = type.utf8.map { $0 | 0x20 }
-      return !["fan", "lcd", "tcc"].contains { word in
-        name.count >= 3 && (0...(name.count - 3)).contains { name[$0..<($0 + 3)].elementsEqual(word.utf8) }
-      }
+      !type.hasSuffix("fan") && !type.hasSuffix("Fan") && type != "LCD" && !type.hasPrefix("TCC")
     }
   }
 

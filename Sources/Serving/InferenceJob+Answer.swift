@@ -7,10 +7,13 @@ extension InferenceJob {
   /// Copies the outputs that the request asks for out of the model, and encodes them.
   static func answer(
     _ request: InferenceRequest, of model: LoadedModel, _ session: Session, _ tensors: Buffer,
-    _ residents: ModelResidents, profile: [UInt8]?
+    _ residents: ModelResidents, effort: ComputeEffort, profile: [UInt8]?
   ) throws(ServingError) -> Answer {
     var response = response(to: request, of: model, session, tensors)
     response.profile = profile
+    if let state = effort.state {
+      response.effort = .init(threadCount: session.threadCount(limit: effort.threadLimit), state: state)
+    }
     let byteCountMax = response.encodedBytesMax
     let held = try residents.findingRoom(sparing: model) { () throws(MemoryError) in
       try residents.buffers.reserve(byteCountMax)

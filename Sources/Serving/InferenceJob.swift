@@ -35,6 +35,8 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     model.requestBegan()
   }
 
+  override var isPaced: Bool { true }
+
   /// Parses on the event loop what is short, so that a bad request is refused at once and a timeout is known.
   func prepare() throws(ServingError) {
     guard let body, let model, headerContentLength ?? body.count <= ServingLimits.loopParseBytesMax else { return }
@@ -108,12 +110,18 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     self.body = nil
     try model.checkFile()
     let inputsDone = Clock.nowNanoseconds
-    if profile == nil { session.run() } else { profile!.run(session) }
+    let effort = residents.takeEffort()
+    if profile == nil {
+      session.run(threadLimit: effort.threadLimit)
+    } else {
+      profile!.run(session, threadLimit: effort.threadLimit)
+    }
     residents.end(model)
     try model.checkFile()
     let inferenceDone = Clock.nowNanoseconds
     let answer = try InferenceJob.answer(
-      request, of: model, session, tensors, residents, profile: profile?.json(session, isa: residents.kernels.name))
+      request, of: model, session, tensors, residents, effort: effort,
+      profile: profile?.json(session, isa: residents.kernels.name))
     durations.inputNanoseconds = inputsDone - start
     durations.inferenceNanoseconds = inferenceDone - inputsDone
     durations.outputNanoseconds = Clock.nowNanoseconds - inferenceDone

@@ -165,11 +165,14 @@ extension Server {
     do throws(ServingError) {
       try job.prepare()
       let limit = configuration.limits.queuedRequestsMax
+      job.earliestNanoseconds = model.nextSlotNanoseconds
       guard scheduler.submit(job, limit: limit) else { throw .queueFull(limit: limit) }
+      model.takeSlot(job.earliestNanoseconds)
     } catch {
       return send(job.refused(error), to: connection)
     }
     connection.wait(for: job)
+    lastActivityNanoseconds = job.receivedNanoseconds
   }
 
   /// A job's deadline has passed: it is answered at once if it has not been started.
