@@ -41,7 +41,7 @@ var targets: [Target] = [
   module("Runtime", ["Tensors", "System", "ModelFile", "Memory", "CKernels", "CSystem"]),
   module("Power", ["System"]),
   module("Protocols", ["Tensors"]),
-  module("Devices", ["System", "Protocols"]),
+  module("Devices", ["System", "Power", "Protocols"]),
   module("Serving", ["Tensors", "System", "ModelFile", "Memory", "Runtime", "Protocols"]),
   module("ThimbleClient", ["Tensors", "System", "Protocols"]),
   module("Checks", ["System", "ModelFile", "Importing", "Memory", "Runtime", "CKernels"]),
@@ -72,9 +72,9 @@ targets += tests("ImportingTests", ["Importing", "TestSupport"])
 targets += tests("MemoryTests", ["Memory", "TestSupport"])
 targets += tests("RuntimeTests", ["Runtime", "TestSupport"])
 targets += tests("ChecksTests", ["Checks"])
-targets += tests("PowerTests", ["Power", "TestSupport"])
+targets += tests("PowerTests", ["Power", "System", "TestSupport"])
 targets += tests("ProtocolsTests", ["Protocols", "Tensors"])
-targets += tests("DevicesTests", ["Devices", "Memory", "TestSupport"])
+targets += tests("DevicesTests", ["Devices", "Memory", "Power", "Protocols", "System", "TestSupport"])
 targets += tests(
   "ServingTests",
   [

@@ -41,6 +41,9 @@ int32_t thimble_create_file(const char *path, uint32_t mode) {
 int32_t thimble_create_memory_file(const char *name) {
   RESULT((int32_t)syscall(SYS_memfd_create, name, 1u /* MFD_CLOEXEC */));
 }
+int32_t thimble_open_append(const char *path, uint32_t mode) {
+  RESULT(open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, mode));
+}
 int32_t thimble_duplicate(int32_t fd) { RESULT(fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
 int32_t thimble_close(int32_t fd) { RESULT(close(fd)); }
 int64_t thimble_read(int32_t fd, void *buffer, size_t count) { RESULT((int64_t)read(fd, buffer, count)); }
