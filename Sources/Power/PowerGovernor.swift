@@ -14,8 +14,8 @@ public struct PowerGovernor: Sendable {
   /// Where nobody names a trip: boards' makers throttle from 80 °C on or later.
   public static let fallbackTrip = 80_000
 
-  private let wanted: PowerProfile
-  private let profiles: [PowerProfile]
+  private var wanted: PowerProfile
+  private var profiles: [PowerProfile]
   private var heat: HeatWatch
   private var battery = BatteryBand()
 
@@ -36,6 +36,12 @@ public struct PowerGovernor: Sendable {
     wanted = profile
     self.profiles = profiles
     heat = HeatWatch(fallbackTrip: fallbackTrip)
+  }
+
+  /// Follows another profile from the next decision on; the state stays.
+  public mutating func use(_ profile: PowerProfile, profiles: [PowerProfile]) {
+    wanted = profile
+    self.profiles = profiles
   }
 
   public mutating func decide(_ readings: PowerReadings, nowNanoseconds: Int64) -> PowerDecision {
