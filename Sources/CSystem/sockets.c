@@ -63,11 +63,49 @@ int64_t thimble_receive(int32_t fd, void *buffer, size_t count) {
   int64_t r = recv(fd, buffer, count, 0);
   return r < 0 ? -errno : r;
 }
+// Room for one descriptor, and not a byte more: those that find none are closed by the kernel.
+typedef union {
+  char bytes[CMSG_SPACE(sizeof(int32_t))];
+  struct cmsghdr alignment;
+} descriptor_room;
+
+int64_t thimble_receive_passed(int32_t fd, void *buffer, size_t count, int32_t *passed) {
+  descriptor_room room;
+  struct iovec vector = {buffer, count};
+  struct msghdr message = {
+      .msg_iov = &vector, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = CMSG_LEN(sizeof(int32_t))};
+  *passed = -1;
+  int64_t r = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+  if (r < 0) return -errno;
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+      header->cmsg_len == CMSG_LEN(sizeof(int32_t)))
+    memcpy(passed, CMSG_DATA(header), sizeof *passed);
+  return r;
+}
+int64_t thimble_peer_user(int32_t fd) {
+  struct ucred peer;
+  socklen_t length = sizeof peer;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0) return -errno;
+  return length == sizeof peer ? (int64_t)peer.uid : -ENOTSUP;
+}
 int64_t thimble_send(int32_t fd, const thimble_bytes *parts, size_t count) {
+  return thimble_send_passing(fd, parts, count, -1);
+}
+int64_t thimble_send_passing(int32_t fd, const thimble_bytes *parts, size_t count, int32_t passed) {
   struct iovec vectors[16];
   if (count > 16) count = 16;
   for (size_t i = 0; i < count; i++) vectors[i] = (struct iovec){(void *)parts[i].base, parts[i].count};
   struct msghdr message = {.msg_iov = vectors, .msg_iovlen = count};
+  descriptor_room room = {.bytes = {0}};
+  if (passed >= 0) {
+    message.msg_control = room.bytes;
+    message.msg_controllen = CMSG_SPACE(sizeof passed);
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    *header = (struct cmsghdr){
+        .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof passed)};
+    memcpy(CMSG_DATA(header), &passed, sizeof passed);
+  }
   int64_t r = sendmsg(fd, &message, MSG_NOSIGNAL);
   return r < 0 ? -errno : r;
 }

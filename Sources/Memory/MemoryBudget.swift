@@ -16,6 +16,8 @@ public final class MemoryBudget: Sendable {
     case decoder
     case stacks
     case buffers
+    /// Memory that clients share with the process.
+    case regions
 
     public var name: String {
       switch self {
@@ -26,6 +28,7 @@ public final class MemoryBudget: Sendable {
       case .decoder: "decoder"
       case .stacks: "stacks"
       case .buffers: "buffers"
+      case .regions: "regions"
       }
     }
   }

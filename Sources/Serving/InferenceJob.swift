@@ -12,8 +12,11 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   private var body: RequestBody?
   private let headerContentLength: Int?
   private let residents: ModelResidents
+  private let regions: SharedRegions
+  private let client: SharedRegions.Client
   private var request: InferenceRequest?
   private var requestMemory: HeldMemory?
+  private var shared: SharedTensors?
   /// When it is too late to start. Unlike `deadlineNanoseconds`, which is the event loop's, the worker reads it.
   private var latestStartNanoseconds = Int64.max
   private var durations = ModelMetrics.Durations()
@@ -22,7 +25,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
 
   init(
     connection: UInt64, model: LoadedModel, metrics: ModelMetrics, body: RequestBody, headerContentLength: Int?,
-    residents: ModelResidents
+    residents: ModelResidents, regions: SharedRegions, client: SharedRegions.Client
   ) {
     self.model = model
     fileFault = model.fileFault
@@ -30,6 +33,8 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     self.body = body
     self.headerContentLength = headerContentLength
     self.residents = residents
+    self.regions = regions
+    self.client = client
     super.init(connection: connection)
     metrics.pendingCount += 1
     model.requestBegan()
@@ -83,7 +88,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     do throws(ServingError) { result = .success(try execute()) } catch { result = .failure(error) }
     model?.requestEnded()
     // What is finished must not keep an unloaded model in memory.
-    (model, body, request, requestMemory) = (nil, nil, nil, nil)
+    (model, body, request, requestMemory, shared) = (nil, nil, nil, nil, nil)
   }
 
   private func execute() throws(ServingError) -> Answer {
@@ -103,7 +108,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     }
     var profile: RequestProfile?
     if request.parameters.wantsProfile { profile = try RequestProfile(session, model, residents) }
-    try InferenceJob.writeInputs(request, body.bytes, to: session)
+    try InferenceJob.writeInputs(request, body.bytes, shared, to: session)
     body.giveBack()
     self.body = nil
     try model.checkFile()
@@ -113,7 +118,8 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     try model.checkFile()
     let inferenceDone = Clock.nowNanoseconds
     let answer = try InferenceJob.answer(
-      request, of: model, session, tensors, residents, profile: profile?.json(session, isa: residents.kernels.name))
+      request, of: model, session, tensors, shared, residents,
+      profile: profile?.json(session, isa: residents.kernels.name))
     durations.inputNanoseconds = inputsDone - start
     durations.inferenceNanoseconds = inferenceDone - inputsDone
     durations.outputNanoseconds = Clock.nowNanoseconds - inferenceDone
@@ -142,6 +148,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
       throw .malformed(error)
     }
     try request.check(against: model)
+    do { shared = try SharedTensors(request, of: model, regions, for: client) } catch { throw .sharedMemory(error) }
     if request.keptByteCount <= ServingLimits.unreservedBytesMax { requestMemory = nil }
     if request.parameters.timeoutMicros > 0 {
       let (nanoseconds, overflow) = request.parameters.timeoutMicros.multipliedReportingOverflow(by: 1000)
@@ -153,16 +160,20 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   }
 
   private static func writeInputs(
-    _ request: InferenceRequest, _ body: UnsafeRawBufferPointer, to session: Session
+    _ request: InferenceRequest, _ body: UnsafeRawBufferPointer, _ shared: SharedTensors?, to session: Session
   ) throws(ServingError) {
     for index in session.inputs.indices {
       let name = session.inputs[index].name
-      guard let tensor = request.inputs.first(where: { $0.name == name }) else { continue }  // checked before
+      guard let place = request.inputs.firstIndex(where: { $0.name == name }) else { continue }  // checked before
+      let source = shared?.input(place) ?? body
       do throws(ProtocolError) {
-        try session.writeInput(index) { (bytes) throws(ProtocolError) in try tensor.decode(from: body, into: bytes) }
+        try session.writeInput(index) { (bytes) throws(ProtocolError) in
+          try request.inputs[place].decode(from: source, into: bytes)
+        }
       } catch {
         throw .malformed(error)
       }
     }
+    do { try shared?.check() } catch { throw .sharedMemory(error) }
   }
 }

@@ -19,6 +19,7 @@ public final class Server: @unchecked Sendable {
   let repository: ModelRepository
   let scheduler: Scheduler
   let residents: ModelResidents
+  let regions: SharedRegions
   let loader: ModelLoader
   let pressure: PressureWatch
   let log: Log
@@ -68,6 +69,7 @@ public final class Server: @unchecked Sendable {
       throw .memory(error)
     }
     buffers = BufferPool(budget: budget)
+    regions = SharedRegions(budget: budget)
     let directory = ModelDirectory(configuration.modelsDirectory)
     repository = ModelRepository(directory)
     residents = try ModelResidents(kernels: kernels, pool: pool, budget: budget, buffers: buffers)

@@ -76,6 +76,12 @@ public struct ServingLimits: Sendable {
   /// Bytes of a model's name: one component of a path.
   static let nameBytesMax = 255
 
+  // MARK: Shared memory
+
+  /// Regions that clients have registered, and those of one user. Each takes a mapping, of which guarded ones are limited.
+  static let regionsMax = 128
+  static let userRegionsMax = 64
+
   // MARK: The worker
 
   /// As a thread of the pool, with which it runs kernels. Measured, Embedded: 20 KiB touched after loads, inferences and

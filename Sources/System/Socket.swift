@@ -33,10 +33,33 @@ public struct Socket: ~Copyable, Sendable {
     try nonBlocking("receive") { thimble_receive(descriptor, buffer.baseAddress!, buffer.count) }.map { Int($0) }
   }
 
+  /// The same, with a file that the peer has passed along; what else it has passed is closed.
+  public func receive(
+    into buffer: UnsafeMutableRawBufferPointer, passed file: inout File?
+  ) throws(SystemError) -> Int? {
+    var descriptor: Int32 = -1
+    let count = try nonBlocking("receive") {
+      thimble_receive_passed(self.descriptor, buffer.baseAddress!, buffer.count, &descriptor)
+    }
+    if descriptor >= 0 { file = File(passed: descriptor) }
+    return count.map { Int($0) }
+  }
+
+  /// The user who connected. Errors: it is no Unix socket.
+  public func peerUser() throws(SystemError) -> UInt32 {
+    UInt32(truncatingIfNeeded: try retrying("examine the peer") { thimble_peer_user(descriptor) })
+  }
+
   /// Sends the parts in order; returns the bytes taken, nil where the peer's buffer is full.
   public func send(_ parts: [UnsafeRawBufferPointer]) throws(SystemError) -> Int? {
     let parts = parts.map { thimble_bytes(base: $0.baseAddress, count: $0.count) }
     return try nonBlocking("send") { thimble_send(descriptor, parts, parts.count) }.map { Int($0) }
+  }
+
+  /// The same, passing a file along with the first of the bytes.
+  public func send(_ parts: [UnsafeRawBufferPointer], passing file: borrowing File) throws(SystemError) -> Int? {
+    let (parts, passed) = (parts.map { thimble_bytes(base: $0.baseAddress, count: $0.count) }, file.descriptor)
+    return try nonBlocking("send") { thimble_send_passing(descriptor, parts, parts.count, passed) }.map { Int($0) }
   }
 
   private func nonBlocking(_ operation: StaticString, _ call: () -> Int64) throws(SystemError) -> Int64? {

@@ -14,6 +14,7 @@ import sys
 import httpx
 import numpy as np
 import tritonclient.http as triton
+import tritonclient.utils.shared_memory as shm
 
 SOCKET, MODELS = sys.argv[1], sys.argv[2]
 URL = "http://localhost"
@@ -200,6 +201,36 @@ def test_triton_parameters():
             http, pictures[1], path="/v2/models/digits/versions/1/infer", priority=1, timeout=30_000_000,
             parameters={"anything": "goes"})
         assert np.argmax(result.as_numpy("probabilities")) == digits[1]
+
+
+def test_triton_shared_memory():
+    """tritonclient's shared memory helpers and request bodies, over the Unix socket."""
+    region = shm.create_shared_memory_region("pictures", "/thimble-clients", 4096)
+    try:
+        with client() as http:
+            def post(path, **body):
+                reply = http.post(f"/v2/systemsharedmemory/{path}", json=body)
+                assert reply.status_code == 200, reply.text
+            post("region/pictures/register", key="/thimble-clients", offset=0, byte_size=4096)
+            assert http.get("/v2/systemsharedmemory/status").json() == [
+                {"name": "pictures", "key": "/thimble-clients", "offset": 0, "byte_size": 4096}]
+            tensor = triton.InferInput("image", [1, 8, 8, 1], "UINT8").set_shared_memory("pictures", 64)
+            output = triton.InferRequestedOutput("probabilities")
+            output.set_shared_memory("pictures", 10, offset=1024)
+            for index in range(20):
+                shm.set_shared_memory_region(region, [pictures[index]])
+                body, length = triton.InferenceServerClient.generate_request_body([tensor], outputs=[output])
+                headers = {} if length is None else {"Inference-Header-Content-Length": str(length)}
+                reply = http.post("/v2/models/digits/infer", content=body, headers=headers)
+                assert reply.status_code == 200, reply.text
+                result = triton.InferResult.from_response_body(reply.content).get_output("probabilities")
+                assert result["parameters"]["shared_memory_region"] == "pictures", result
+                found = shm.get_contents_as_numpy(region, np.uint8, result["shape"], offset=1024)
+                assert np.array_equal(found, triton_infer(http, pictures[index]).as_numpy("probabilities"))
+            post("region/pictures/unregister")
+            assert http.get("/v2/systemsharedmemory/status").json() == []
+    finally:
+        shm.destroy_shared_memory_region(region)
 
 
 passed = failed = 0
