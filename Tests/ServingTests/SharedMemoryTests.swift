@@ -7,7 +7,7 @@ import Testing
 
 @testable import Serving
 
-/// Tensors in memory that clients share, by name as Triton has it and by descriptors that they pass.
+/// Tensors in memory that clients share by name, as Triton has it.
 @Suite struct SharedMemoryTests {
   /// A named object in memory, unlinked when it goes away.
   final class Object {
@@ -26,7 +26,7 @@ import Testing
     var bytes: [UInt8] { get throws { try File.bytes(of: path, limit: 1 << 20) } }
   }
 
-  private static func infer(
+  static func infer(
     input: String, inputOffset: Int = 0, output: String? = nil, outputOffset: Int = 0, outputBytes: Int = 10
   ) -> String {
     func parameters(_ region: String, _ offset: Int, _ count: Int) -> String {
@@ -62,8 +62,6 @@ import Testing
     try client.send(TestClient.binary(picture))
     return Array(try #require(try client.reply()).body.suffix(10))
   }
-
-  // MARK: Named objects
 
   @Test func tensorsGoThroughANamedRegion() throws {
     let server = try server()
