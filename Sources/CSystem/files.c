@@ -63,6 +63,14 @@ int32_t thimble_create_sealed_memory_file(const char *name, int64_t byte_count) 
   if (ftruncate(fd, byte_count) < 0 || fcntl(fd, ADD_SEALS, SEAL_SHRINK | SEAL_GROW) < 0) return close_with(fd, errno);
   return fd;
 }
+int32_t thimble_create_in_memory_at(const char *path, int64_t byte_count) {
+  int32_t fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return -errno;
+  if (ftruncate(fd, byte_count) == 0) return fd;
+  int32_t error = errno;
+  unlink(path);
+  return close_with(fd, error);
+}
 int32_t thimble_seals(int32_t fd) {
   // Huge pages have other rules for sizes.
   if (!is_in_memory(fd)) return -EINVAL;

@@ -33,6 +33,12 @@ public struct File: ~Copyable, Sendable {
       }, path: name)
   }
 
+  /// Makes a file that only this user may open, under /dev/shm as shm_open does. Errors: `exists`.
+  public init(creatingInMemoryAt path: String, byteCount: Int) throws(SystemError) {
+    self.init(
+      descriptor: try retrying("create", path) { thimble_create_in_memory_at(path, Int64(byteCount)) }, path: path)
+  }
+
   /// Opens a file in memory (tmpfs) for reading and writing, without following a link or waiting. Errors: `notSupported` where it
   /// is on storage.
   public init(sharedAt path: String) throws(SystemError) {

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""Clients that nobody here wrote against a running daemon: curl, httpx and tritonclient's public helpers.
+"""Clients that nobody here wrote against a running daemon: curl, httpx and tritonclient's public helpers; and this project's
+client for Python.
 
 usage: test_clients.py SOCKET MODELS_DIR
 
 The daemon serves the `digits` model of MODELS_DIR; MODELS_DIR/digits/heldout.bin holds pictures and what they show.
 """
 import asyncio
+import doctest
 import json
+import pathlib
 import struct
 import subprocess
 import sys
@@ -15,6 +18,9 @@ import httpx
 import numpy as np
 import tritonclient.http as triton
 import tritonclient.utils.shared_memory as shm
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "Sources/ThimbleClient/python"))
+import thimble_client
 
 SOCKET, MODELS = sys.argv[1], sys.argv[2]
 URL = "http://localhost"
@@ -231,6 +237,47 @@ def test_triton_shared_memory():
             assert http.get("/v2/systemsharedmemory/status").json() == []
     finally:
         shm.destroy_shared_memory_region(region)
+
+
+# --- Thimble's own client
+
+def test_the_example_of_thimble_client():
+    results = doctest.testmod(thimble_client, extraglobs={"socket_path": SOCKET})
+    assert results.attempted >= 10 and results.failed == 0, results
+
+
+def test_thimble_client():
+    with thimble_client.Client(SOCKET) as thimble, client() as http:
+        assert "digits" in thimble.models() and thimble.is_ready("digits") and not thimble.is_ready("none")
+        memory = thimble.share("work", 10_000)
+        image, result = memory.array((1, 8, 8, 1), np.uint8, 5), memory.array((1, 10), np.uint8, 6000)
+        for index in range(20):
+            expected = triton_infer(http, pictures[index]).as_numpy("probabilities")
+            assert np.array_equal(thimble.infer("digits", {"image": pictures[index]})["probabilities"], expected)
+            image[:] = pictures[index]
+            assert np.array_equal(thimble.infer("digits", {"image": image}, version=1)["probabilities"], expected)
+            thimble.infer("digits", {"image": image}, into={"probabilities": result})
+            assert np.array_equal(result, expected)
+            result[:] = 0
+            if index % 5 == 0:
+                thimble._disconnect()  # what is shared is passed again
+        top = thimble.classify("digits", {"image": pictures[0]}, count=2)["probabilities"]
+        assert [entry.index for entry in top][0] == digits[0] and top[0].label == str(digits[0])
+        for status, call in [
+            (404, lambda: thimble.infer("none", {"image": image})),
+            (400, lambda: thimble.infer("digits", {"image": image[:, :4]})),
+            (400, lambda: thimble.share("work", 100)),
+            (507, lambda: thimble.share("huge", 1 << 40)),
+        ]:
+            try:
+                call()
+                assert False, status
+            except thimble_client.ThimbleError as error:
+                assert error.status == status and str(error), error
+        thimble.unshare(memory)
+        assert http.get("/v2/thimble/memory/status").json() == []
+        # Without the daemon's knowledge of it the array goes through the socket.
+        assert np.array_equal(thimble.infer("digits", {"image": image})["probabilities"], expected)
 
 
 passed = failed = 0

@@ -30,6 +30,7 @@ int32_t thimble_create_file(const char *path, uint32_t mode);  // truncates
 int32_t thimble_create_memory_file(const char *name);          // memfd
 // A memfd of a size that can change no more (F_SEAL_SHRINK, F_SEAL_GROW).
 int32_t thimble_create_sealed_memory_file(const char *name, int64_t byte_count);
+int32_t thimble_create_in_memory_at(const char *path, int64_t byte_count);  // only the owner's; −EEXIST where it exists
 bool thimble_is_writable(int32_t fd);  // open for reading and writing
 int32_t thimble_seals(int32_t fd);  // F_SEAL_…; −EINVAL where it is no memfd of ordinary pages
 // For reading and writing, without following a link or waiting. −EOPNOTSUPP where it is not in memory (tmpfs or ramfs).
