@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -64,4 +65,19 @@ int32_t thimble_usable_processors(void) {
   CPU_ZERO(&set);
   if (sched_getaffinity(0, sizeof set, &set) < 0) return -errno;
   return CPU_COUNT(&set);
+}
+
+// The set that the process was started on, before any thread left it.
+static cpu_set_t started_on;
+static pthread_once_t started_on_is_known = PTHREAD_ONCE_INIT;
+static void learn_started_on(void) {
+  if (sched_getaffinity(getpid(), sizeof started_on, &started_on) < 0) memset(&started_on, 0xFF, sizeof started_on);
+}
+int32_t thimble_thread_run_on(const int32_t *processors, int32_t count) {
+  pthread_once(&started_on_is_known, learn_started_on);
+  cpu_set_t set = started_on;
+  if (count > 0) CPU_ZERO(&set);
+  for (int32_t i = 0; i < count; i++)
+    if (processors[i] >= 0 && processors[i] < CPU_SETSIZE) CPU_SET(processors[i], &set);
+  return sched_setaffinity(0, sizeof set, &set) < 0 ? -errno : 0;
 }

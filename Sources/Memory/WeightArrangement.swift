@@ -79,7 +79,7 @@ struct WeightArrangement {
     entries.append(
       .init(
         firstTile: tile, offset: start, byteCount: byteCount, ringOffset: range.lowerBound, waitsFor: waitsFor,
-        userCount: 0))
+        isShared: true))
     offset += byteCount
   }
 
@@ -113,8 +113,7 @@ struct WeightArrangement {
     let isClaimed =
       usage.threadCount > 1 && usage.isClaimable[blob] && chain < 0 && pieces.count >= 2 * usage.threadCount
       && pieces.allSatisfy { $0.entry >= 0 }
-    let users = isClaimed ? 1 : UInt32(usage.threadCount)
-    for index in firstEntry..<entries.count { entries[index].userCount = users }
+    for index in firstEntry..<entries.count { entries[index].isShared = !isClaimed }
     return (pieces, isClaimed)
   }
 }

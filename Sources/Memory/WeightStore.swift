@@ -225,10 +225,10 @@ public final class WeightStore: @unchecked Sendable {
 
   // MARK: Running
 
-  /// Before every run.
-  public func prepare(_ workspace: Workspace) {
+  /// Before every run, by so many threads as will take part in it.
+  public func prepare(_ workspace: Workspace, threadCount: Int) {
     if stream.isEmpty { return }
-    stream.prepare(workspace)
+    stream.prepare(workspace, threadCount: threadCount)
     for layer in layout.layers { layers[layer.blob]?.prepare() }
   }
 

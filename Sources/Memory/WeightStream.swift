@@ -18,8 +18,8 @@ final class WeightStream: @unchecked Sendable {
     let ringOffset: Int
     /// −1 where it may be opened at once.
     var waitsFor: Int
-    /// Threads that finish it.
-    var userCount: UInt32
+    /// Whether every thread finishes it, or one.
+    var isShared: Bool
   }
 
   private enum State {
@@ -49,6 +49,8 @@ final class WeightStream: @unchecked Sendable {
   private var failure: ModelFileError?
   private var ringBase: UnsafeMutableRawPointer?
   private var workspace: Workspace?
+  /// Threads of this run.
+  private var threadCount: UInt32 = 1
 
   init(_ file: consuming ModelFile, _ layout: WeightLayout) {
     tiles = layout.tiles
@@ -70,8 +72,9 @@ final class WeightStream: @unchecked Sendable {
   }
 
   /// Before every run, while no thread is at work.
-  func prepare(_ workspace: Workspace) {
+  func prepare(_ workspace: Workspace, threadCount: Int) {
     if entries.isEmpty { return }
+    self.threadCount = UInt32(threadCount)
     self.workspace = workspace
     ringBase = workspace.ringBase
     for index in entries.indices {
@@ -108,14 +111,16 @@ final class WeightStream: @unchecked Sendable {
 
   /// One user is done with an entry; the last one frees its place.
   func finish(_ index: Int) {
-    guard finished.add(1, at: index) == entries[index].userCount else { return }
+    guard finished.add(1, at: index) == userCount(index) else { return }
     advance()
   }
+
+  private func userCount(_ index: Int) -> UInt32 { entries[index].isShared ? threadCount : 1 }
 
   private func advance() {
     while true {
       let count = finishedCount.load()
-      guard Int(count) < entries.count, finished.load(Int(count)) >= entries[Int(count)].userCount else { return }
+      guard Int(count) < entries.count, finished.load(Int(count)) >= userCount(Int(count)) else { return }
       // Threads that finish neighbours at once move it one after the other.
       if finishedCount.compareExchange(expected: count, desired: count + 1) { announce() }
     }

@@ -20,7 +20,7 @@ extension JSONReader {
 
   /// Reads a number as the nearest float. Errors: as `readNumber`, for the range of a float.
   @inline(__always)
-  mutating func readFloat() throws(ProtocolError) -> Float {
+  public mutating func readFloat() throws(ProtocolError) -> Float {
     let number = try scanNumber()
     if let value = number.nearestFloat { return value }
     return try float(number)

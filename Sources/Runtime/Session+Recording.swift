@@ -35,12 +35,12 @@ extension Session {
 
   /// Computes the outputs and writes down what every operator took. Reading the clock adds some 50 ns an operator and stripe.
   /// Precondition: the record is this session's.
-  public func run(recording record: inout Recording) {
+  public func run(recording record: inout Recording, threadLimit: Int = Int.max) {
     precondition(record.times.count == operatorSummaries.count * (threadCount + 1))
     record.times.withUnsafeMutableBufferPointer { times in
       times.update(repeating: 0)
       recording = times.baseAddress
-      run()
+      run(threadLimit: threadLimit)
       recording = nil
     }
   }

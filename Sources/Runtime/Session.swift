@@ -28,8 +28,8 @@ public final class Session: @unchecked Sendable {
   public let isFasterAlone: Bool
   /// How many times faster all threads must be than one: less is lost as soon as another program wants a core.
   private static let gainMin = 1.25
-  /// Whether one thread computes while nothing is streamed, the others parked.
-  public var runsAlone = false
+  /// Threads that compute while nothing is streamed, the others parked: those that are worth it.
+  public var preferredThreadCount: Int
   private let alone = Barrier(count: 1)
   /// Whether no part of a step waits for another one: so it is but for chains that run stripe by stripe.
   private let hasIndependentSteps: Bool
@@ -91,6 +91,7 @@ public final class Session: @unchecked Sendable {
     // The graph goes now; to hold less cannot fail. What runs need is taken in its place.
     try? metadata.resize(to: memoryPlan.metadata.keptByteCount)
     claim = try inMemory { () throws(MemoryError) in try workspace.claim(memoryPlan.runningNeeds) }
+    preferredThreadCount = pool.threadCount
     self.metadata = metadata
     self.plan = plan
     self.tables = tables
@@ -145,17 +146,20 @@ public final class Session: @unchecked Sendable {
     for index in 0..<source.count { target[index] = source[index] ^ 0x80 }
   }
 
-  /// Computes the outputs from the inputs, which do not survive it. Allocates nothing.
-  public func run() {
-    weights.prepare(workspace)
-    if weights.isStreaming || recording != nil {
-      pool.run(self)
-    } else if runsAlone {
-      run(part: 0, of: 1, barrier: alone)
-    } else if hasIndependentSteps {
-      pool.run(steps: self)
+  /// Threads that the next run takes where it may take `limit`.
+  public func threadCount(limit: Int) -> Int {
+    // Where weights are streamed, threads that compute nothing still decode.
+    max(1, min(limit, weights.isStreaming ? pool.threadCount : preferredThreadCount, pool.threadCount))
+  }
+
+  /// Computes the outputs from the inputs, which do not survive it, on at most `threadLimit` threads. Allocates nothing.
+  public func run(threadLimit: Int = Int.max) {
+    let threadCount = threadCount(limit: threadLimit)
+    weights.prepare(workspace, threadCount: threadCount)
+    if weights.isStreaming || recording != nil || !hasIndependentSteps {
+      pool.run(self, threadCount: threadCount)
     } else {
-      pool.run(self)
+      pool.run(steps: self, threadCount: threadCount)
     }
   }
 

@@ -17,7 +17,6 @@ final class SharedSteps: @unchecked Sendable {
   static let stepCountMax = 0xFFFF
   static let partCountMax = 15
 
-  private let parts: Int
   /// run << 32 | step << 16 | the step's parts that have been taken. All 16 bits once the run is over: a thread that is late
   /// for it can take nothing, even while the next run is being prepared.
   private let claims = AtomicWord64(SharedSteps.allTaken)
@@ -34,8 +33,6 @@ final class SharedSteps: @unchecked Sendable {
   /// that turns and is not scheduled is not.
   private static let spinCount = 2000
 
-  init(parts: Int) { self.parts = parts }
-
   /// Prepares a run of at least one step; the caller tells the other threads its number and then takes part.
   func open(_ job: any SteppedJob, run: UInt32) {
     self.job = job
@@ -45,14 +42,14 @@ final class SharedSteps: @unchecked Sendable {
   func close() { job = nil }
 
   /// Does parts of the run until all its steps are done, or there is another run.
-  func take(part own: Int, run: UInt32) {
+  func take(part own: Int, of parts: Int, run: UInt32) {
     while true {
       let current = phase.load()
       let claimed = claims.load()
       if UInt32(truncatingIfNeeded: claimed >> 32) != run || claimed & SharedSteps.allTaken == SharedSteps.allTaken {
         return
       }
-      guard let part = freePart(of: claimed, own: own) else {
+      guard let part = freePart(of: claimed, own: own, parts) else {
         phase.waitForChange(from: current, sleepers: sleepers, spinCount: SharedSteps.spinCount)
         continue
       }
@@ -70,7 +67,7 @@ final class SharedSteps: @unchecked Sendable {
   }
 
   /// A part that nobody has taken; one's own before others.
-  private func freePart(of claimed: UInt64, own: Int) -> Int? {
+  private func freePart(of claimed: UInt64, own: Int, _ parts: Int) -> Int? {
     if claimed >> UInt64(own) & 1 == 0 { return own }
     for part in 0..<parts where claimed >> UInt64(part) & 1 == 0 { return part }
     return nil

@@ -47,82 +47,155 @@ public final class ThreadPool: @unchecked Sendable {
     workers = []
   }
 
-  /// Runs the job on all threads; returns when every part is done. One caller at a time.
-  func run(_ job: any Job) { crew.run(job) }
+  /// Runs the job on the first threads of the pool; returns when every part is done. One caller at a time.
+  func run(_ job: any Job, threadCount: Int? = nil) {
+    crew.run(job, threadCount: min(threadCount ?? self.threadCount, self.threadCount))
+  }
 
-  /// Runs the steps on those threads that are there; returns when all are done. One caller at a time.
-  func run(steps job: any SteppedJob) { crew.run(steps: job) }
+  /// Runs the steps on those of the first threads that are there; returns when all are done. One caller at a time.
+  func run(steps job: any SteppedJob, threadCount: Int? = nil) {
+    crew.run(steps: job, threadCount: min(threadCount ?? self.threadCount, self.threadCount))
+  }
+
+  /// From the next run on threads run on these processors only, the caller's included; none: on any that the process may use.
+  /// Between runs. What the kernel refuses, as processors come and go, stays as it was.
+  public func place(on processors: [Int]) { crew.place(on: processors.map { Int32(truncatingIfNeeded: $0) }) }
 }
 
 /// What the pool and its threads share. Threads hold this and not the pool, which therefore ends when its owner lets go.
 private final class Crew: @unchecked Sendable {
-  private let count: Int
-  /// Counts jobs by 2; odd values announce steps, which threads need not come for.
-  private let generation = Futex()
+  /// A run as threads see it announced, in one word, so that none can take one run's number for another's.
+  private struct Announcement: Equatable {
+    let word: UInt32
+
+    init(word: UInt32) { self.word = word }
+
+    /// The one after `last`. `isStepped`: threads need not come for it.
+    init(after last: Announcement, threadCount: Int, isStepped: Bool) {
+      word = (last.word & ~0xFF) &+ 0x100 | UInt32(threadCount) << 1 | (isStepped ? 1 : 0)
+    }
+
+    var threadCount: Int { Int(word >> 1 & 0x7F) }
+    var isStepped: Bool { word & 1 == 1 }
+  }
+
+  private let announced: Futex
+  /// Threads that wait for the next run.
   private let sleepers = Futex()
-  private let barrier: Barrier
-  private let steps: SharedSteps
-  /// Written before a new generation is announced, read after.
+  /// What threads wait on that the last run did not need; counts runs that need more threads than the one before.
+  private let reserve = Futex()
+  private let barrier = Barrier(count: 1)
+  private let steps = SharedSteps()
+  /// Written before a run is announced, read after.
   private nonisolated(unsafe) var job: (any Job)?
-  private nonisolated(unsafe) var isStopping = false
+  private let isStopping = Futex()
+  private let first: Announcement
+
+  private let placing = Lock()
+  /// Guarded by `placing`; the count of changes is read without.
+  private var processors: [Int32] = []
+  private let placement = Futex()
+  /// The caller's own.
+  private var callersPlacement: UInt32 = 0
 
   init(count: Int) {
-    self.count = count
-    barrier = Barrier(count: count)
-    steps = SharedSteps(parts: count)
+    first = Announcement(after: Announcement(word: 0), threadCount: count, isStepped: true)
+    announced = Futex(first.word)
   }
 
   func stop() {
-    isStopping = true
-    generation.store((generation.load() | 1) &+ 1)
-    generation.wakeAll()
+    isStopping.store(1)
+    announced.add(0x100)
+    announced.wakeAll()
+    reserve.add(1)
+    reserve.wakeAll()
   }
 
-  func run(_ job: any Job) {
-    if count == 1 { return job.run(part: 0, of: 1, barrier: barrier) }
+  func run(_ job: any Job, threadCount: Int) {
+    takePlace(&callersPlacement)
+    barrier.count = UInt32(threadCount)
+    if threadCount == 1 { return job.run(part: 0, of: 1, barrier: barrier) }
     self.job = job
-    announce((generation.load() | 1) &+ 1)
-    job.run(part: 0, of: count, barrier: barrier)
+    announce(next(threadCount, isStepped: false))
+    job.run(part: 0, of: threadCount, barrier: barrier)
     barrier.wait()
     self.job = nil
   }
 
-  func run(steps job: any SteppedJob) {
-    if count == 1 || job.stepCount == 0 {
+  func run(steps job: any SteppedJob, threadCount: Int) {
+    takePlace(&callersPlacement)
+    if threadCount == 1 || job.stepCount == 0 {
       for step in 0..<job.stepCount { job.run(step: step, part: 0, of: 1) }
       return
     }
-    let number = ((generation.load() | 1) &+ 2)
-    steps.open(job, run: number)
-    announce(number)
-    steps.take(part: 0, run: number)
+    let run = next(threadCount, isStepped: true)
+    steps.open(job, run: run.word)
+    announce(run)
+    steps.take(part: 0, of: threadCount, run: run.word)
     steps.close()
   }
 
-  private func announce(_ number: UInt32) {
-    generation.store(number)
-    if sleepers.load() > 0 { generation.wakeAll() }
+  private func next(_ threadCount: Int, isStepped: Bool) -> Announcement {
+    Announcement(after: Announcement(word: announced.load()), threadCount: threadCount, isStepped: isStepped)
+  }
+
+  private func announce(_ run: Announcement) {
+    let last = Announcement(word: announced.exchange(run.word))
+    if sleepers.load() > 0 { announced.wakeAll() }
+    if run.threadCount > last.threadCount {
+      reserve.add(1)
+      reserve.wakeAll()
+    }
   }
 
   func work(_ part: Int) {
-    var seen: UInt32 = 0
+    var seen = first
+    var placement: UInt32 = 0
     while true {
-      generation.waitForChange(from: seen, sleepers: sleepers, spinCount: ThreadPool.spinCount)
-      seen = generation.load()
-      if isStopping { return }
-      if seen & 1 == 1 {
-        steps.take(part: part, run: seen)
+      let reserved = reserve.load()
+      let run = Announcement(word: announced.load())
+      if isStopping.load() != 0 { return }
+      if run == seen {
+        if part < run.threadCount {
+          announced.waitForChange(from: seen.word, sleepers: sleepers, spinCount: ThreadPool.spinCount)
+        } else {
+          reserve.wait(while: reserved)
+        }
+        continue
+      }
+      seen = run
+      guard part < run.threadCount else { continue }
+      takePlace(&placement)
+      if run.isStepped {
+        steps.take(part: part, of: run.threadCount, run: run.word)
       } else {
-        job?.run(part: part, of: count, barrier: barrier)
+        job?.run(part: part, of: run.threadCount, barrier: barrier)
         barrier.wait()
       }
+    }
+  }
+
+  func place(on processors: [Int32]) {
+    placing.withLock {
+      self.processors = processors
+      _ = placement.add(1)
+    }
+  }
+
+  /// Moves the calling thread where it is to run, if that has changed.
+  private func takePlace(_ taken: inout UInt32) {
+    if placement.load() == taken { return }
+    placing.withLock {
+      taken = placement.load()
+      Thread.run(on: processors)
     }
   }
 }
 
 /// All threads wait here until the last one comes.
-final class Barrier: Sendable {
-  private let count: UInt32
+final class Barrier: @unchecked Sendable {
+  /// Changes only while no thread is in it; who comes learns of it together with the work.
+  nonisolated(unsafe) fileprivate(set) var count: UInt32
   private let arrived = Futex()
   private let phase = Futex()
   private let sleepers = Futex()

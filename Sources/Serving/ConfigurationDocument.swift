@@ -16,6 +16,10 @@ struct ConfigurationDocument: JSONWritable {
     writer.member("max_batch_size", 0)
     writePorts("input", model.inputs, to: &writer)
     writePorts("output", model.outputs, to: &writer)
+    if model.configuration.periodNanoseconds > 0 {
+      writer.key("rate")
+      writer.float(Float(1e9 / Double(model.configuration.periodNanoseconds)))
+    }
     writer.member("labels", model.configuration.labels)
     writer.endObject()
   }

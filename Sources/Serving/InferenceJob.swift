@@ -40,6 +40,8 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     model.requestBegan()
   }
 
+  override var isPaced: Bool { true }
+
   /// Parses on the event loop what is short, so that a bad request is refused at once and a timeout is known.
   func prepare() throws(ServingError) {
     guard let body, let model, headerContentLength ?? body.count <= ServingLimits.loopParseBytesMax else { return }

@@ -21,6 +21,8 @@ final class LoadedModel: @unchecked Sendable {
   /// The worker's alone, as `Session` wants it.
   private(set) var session: Session?
   private var vainCacheByteCount: Int?
+  /// When the next inference may start where the model has a rate. The event loop's alone.
+  private var freeSlotNanoseconds: Int64 = 0
   private let lock = Lock()
   /// Guarded by `lock`.
   private var current: Residency
@@ -121,6 +123,15 @@ final class LoadedModel: @unchecked Sendable {
   private var changeOfFile: ServingError? {
     guard let status = try? opened.status(), FileIdentity(status) != file else { return nil }
     return .modelFile(path: opened.path, .changed(from: file.byteCount, to: status.byteCount))
+  }
+
+  /// When the next request may start; 0 where the model has no rate. Asked by the event loop.
+  var nextSlotNanoseconds: Int64 {
+    configuration.periodNanoseconds == 0 ? 0 : max(freeSlotNanoseconds, Clock.nowNanoseconds)
+  }
+
+  func takeSlot(_ slot: Int64) {
+    if slot > 0 { freeSlotNanoseconds = slot + configuration.periodNanoseconds }
   }
 
   /// Asked by the event loop for a client that wants to know whether the model is ready.

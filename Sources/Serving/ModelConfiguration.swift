@@ -14,6 +14,8 @@ struct ModelConfiguration: Equatable, Sendable {
   var labels: [String] = []
   /// How long it stays in memory when nobody asks it; nil: as the server has it.
   var keepAlive: KeepAlive?
+  /// Least time from the start of one inference to the next one's: a promised rate is kept evenly, not outrun; 0: as they come.
+  var periodNanoseconds: Int64 = 0
 
   init() {}
 
@@ -25,6 +27,7 @@ struct ModelConfiguration: Equatable, Sendable {
       switch key {
       case "labels": labels = try ModelConfiguration.labels(&reader)
       case "keep_alive": keepAlive = try ModelConfiguration.keepAlive(&reader)
+      case "rate": periodNanoseconds = try ModelConfiguration.period(&reader)
       case "version_policy": versionPolicy = try ModelConfiguration.policy(&reader)
       default: try reader.skipValue()
       }
@@ -64,6 +67,13 @@ struct ModelConfiguration: Equatable, Sendable {
       return keepAlive
     default: throw .fieldInvalid(field: "keep_alive", expected: expected)
     }
+  }
+
+  /// Of so many inferences a second.
+  private static func period(_ reader: inout JSONReader) throws(ProtocolError) -> Int64 {
+    guard try reader.peekKind() == .number, case let rate = try reader.readFloat(), ServingLimits.rates.contains(rate)
+    else { throw .fieldInvalid(field: "rate", expected: "inferences a second, from 0.001 to 100000") }
+    return Int64(1e9 / Double(rate))
   }
 
   /// Elements of the array that comes next, so that a list does not grow by doubling.

@@ -189,7 +189,7 @@ final class ModelResidents: @unchecked Sendable {
     offer = Offer(memoryByteCount: wanted, availableByteCount: available)
     let session = try Session(
       opened, kernels: kernels, pool: pool, budget: budget, workspace: workspace, memoryByteCount: wanted)
-    session.runsAlone = session.isFasterAlone
+    if session.isFasterAlone { session.preferredThreadCount = 1 }
     return (session, ports)
   }
 

@@ -8,6 +8,10 @@ class QueuedJob: @unchecked Sendable {
   let receivedNanoseconds = Clock.nowNanoseconds
   /// When it is too late to start, on the monotonic clock. The event loop's alone.
   var deadlineNanoseconds = Int64.max
+  /// When it may start: a promised rate is kept, not outrun. Set before it is submitted.
+  var earliestNanoseconds: Int64 = 0
+  /// Whether it computes enough to warm the machine: then it takes part in pauses.
+  var isPaced: Bool { false }
 
   init(connection: UInt64) { self.connection = connection }
 

@@ -1,13 +1,15 @@
 import Memory
 import System
 
-/// A bounded queue between the event loop and the one thread that runs models, first come first served.
+/// A bounded queue between the event loop and the one thread that runs models: first come first served among those whose time
+/// has come.
 final class Scheduler: @unchecked Sendable {
   private let lock = Lock()
   /// Guarded by `lock`.
   private var queue: [QueuedJob] = []
   private var finished: [QueuedJob] = []
   private var isStopping = false
+  private var pace = Pace()
   /// Counts submissions; the worker sleeps on it.
   private let submissions = Futex()
   private let wakeUp: WakeUp
@@ -70,6 +72,13 @@ final class Scheduler: @unchecked Sendable {
     return true
   }
 
+  /// Lets paced jobs run so many percent of the time from now on.
+  func setDuty(percent: Int) {
+    lock.withLock { pace.dutyPercent = percent }
+    submissions.add(1)
+    submissions.wakeOne()
+  }
+
   /// Takes a job back that has not been started; returns whether it still waited.
   func withdraw(_ job: QueuedJob) -> Bool {
     lock.withLock {
@@ -94,16 +103,57 @@ final class Scheduler: @unchecked Sendable {
   private func work() {
     while true {
       let seen = submissions.load()
-      let (job, isStopping) = lock.withLock { (queue.isEmpty ? nil : queue.removeFirst(), self.isStopping) }
+      let now = Clock.nowNanoseconds
+      let (job, due, isStopping) = lock.withLock { (takeDue(now), nextDue, self.isStopping) }
       if let job {
         job.run()
-        lock.withLock { finished.append(job) }
+        lock.withLock {
+          finished.append(job)
+          if job.isPaced { pace.ran(from: now, to: Clock.nowNanoseconds) }
+        }
         wakeUp.signal()
       } else if isStopping {
         return
       } else {
-        submissions.wait(while: seen)
+        submissions.wait(while: seen, timeoutNanoseconds: due.map { max(1, $0 - now) } ?? -1)
       }
     }
+  }
+
+  /// The first job that may start. Holding `lock`.
+  private func takeDue(_ now: Int64) -> QueuedJob? {
+    guard let index = queue.firstIndex(where: { dueNanoseconds($0) <= now }) else { return nil }
+    return queue.remove(at: index)
+  }
+
+  /// When the next job may start; nil where none waits. Holding `lock`.
+  private var nextDue: Int64? { queue.reduce(nil as Int64?) { min($0 ?? Int64.max, dueNanoseconds($1)) } }
+
+  private func dueNanoseconds(_ job: QueuedJob) -> Int64 {
+    job.isPaced ? max(job.earliestNanoseconds, pace.restsUntilNanoseconds) : job.earliestNanoseconds
+  }
+}
+
+/// Pauses that keep work below a share of the time, so that heat goes as it comes. What comes later than its pause ends does
+/// not wait.
+struct Pace: Sendable {
+  /// 100: no pauses.
+  var dutyPercent = 100
+  private var busyNanoseconds: Int64 = 0
+  private var endNanoseconds: Int64 = 0
+
+  /// A long run's pause is no longer than this: by then the decision will have been looked at again.
+  static let pauseNanosecondsMax: Int64 = 2_000_000_000
+
+  mutating func ran(from start: Int64, to end: Int64) {
+    // Bounded, so that no pause overflows: some 18 minutes.
+    busyNanoseconds = min(1 << 40, max(0, end - start))
+    endNanoseconds = end
+  }
+
+  var restsUntilNanoseconds: Int64 {
+    guard dutyPercent < 100 else { return 0 }
+    let duty = Int64(max(1, dutyPercent))
+    return endNanoseconds + min(Pace.pauseNanosecondsMax, busyNanoseconds / duty * (100 - duty))
   }
 }

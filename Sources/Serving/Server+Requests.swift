@@ -167,7 +167,9 @@ extension Server {
     do throws(ServingError) {
       try job.prepare()
       let limit = configuration.limits.queuedRequestsMax
+      job.earliestNanoseconds = model.nextSlotNanoseconds
       guard scheduler.submit(job, limit: limit) else { throw .queueFull(limit: limit) }
+      model.takeSlot(job.earliestNanoseconds)
     } catch {
       return send(job.refused(error), to: connection)
     }

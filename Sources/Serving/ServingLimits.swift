@@ -68,6 +68,8 @@ public struct ServingLimits: Sendable {
 
   // MARK: Repository
 
+  /// Inferences a second that a model's configuration may promise.
+  static let rates: ClosedRange<Float> = 0.001...100_000
   static let modelsMax = 256
   static let versionsMax = 64
   static let configurationBytesMax = 1 << 20

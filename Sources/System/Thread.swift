@@ -31,6 +31,14 @@ public final class Thread: @unchecked Sendable {
 
   public func join() { _ = thimble_thread_join(handle) }
 
+  /// Lets the calling thread run on these processors only; none: on any that the process was started on.
+  ///
+  /// Returns whether the kernel agreed: it does not where none of them is online or allowed.
+  @discardableResult
+  public static func run(on processors: [Int32]) -> Bool {
+    processors.withUnsafeBufferPointer { thimble_thread_run_on($0.baseAddress, Int32($0.count)) } == 0
+  }
+
   /// Processors this process may run on, at least 1.
   public static var usableProcessorCount: Int { max(1, Int(thimble_usable_processors())) }
 }

@@ -27,7 +27,7 @@ extension Engine {
     }
     do {
       let session = try Session(file, kernels: kernels, pool: pool, budget: budget, rates: rates, plans: plans)
-      session.runsAlone = session.isFasterAlone
+      if session.isFasterAlone { session.preferredThreadCount = 1 }
       return session
     } catch {
       throw .failure("\(path): \(error.message)")

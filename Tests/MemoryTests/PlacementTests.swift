@@ -91,7 +91,7 @@ import Testing
           claim = try workspace.claim(planner.needs(of: placement, activationByteCount: 0))
           workspace.trim()
           for _ in 0..<2 {
-            store.prepare(workspace)
+            store.prepare(workspace, threadCount: 1)
             for blob in order { #expect(bytes(store.layer(of: blob)) == model.payloads[blob]) }
             try store.check()
           }

@@ -11,20 +11,22 @@ import Testing
   /// Counts what has run and what ran too early or twice.
   private final class Counting: SteppedJob, Job {
     let stepCount: Int
-    let parts: Int
+    var parts: Int
+    let most: Int
     let ran: AtomicWords
     let problems = Futex()
 
     init(stepCount: Int, parts: Int) {
       self.stepCount = stepCount
       self.parts = parts
+      most = parts
       ran = AtomicWords(count: stepCount * parts)
     }
 
     func run(step: Int, part: Int, of parts: Int) {
       if parts != self.parts { problems.add(1) }
-      let runs = ran.add(1, at: step * parts + part)
-      if step > 0 { for other in 0..<parts where ran.load((step - 1) * parts + other) != runs { problems.add(1) } }
+      let runs = ran.add(1, at: step * most + part)
+      if step > 0 { for other in 0..<parts where ran.load((step - 1) * most + other) != runs { problems.add(1) } }
       // Parts of different length, some of them asleep.
       if (step + part) % 97 == 0 { usleep(50) }
     }
@@ -50,6 +52,29 @@ import Testing
     for job in jobs {
       #expect(job.problems.load() == 0)
       for index in 0..<job.ran.count { #expect(job.ran.load(index) == UInt32(roundCount)) }
+    }
+  }
+
+  /// Runs of different sizes in turn, parked threads in between: nobody comes who was not asked, and nobody who was stays away.
+  @Test(.timeLimit(.minutes(2)), arguments: 2...5)
+  func threadsComeAndGo(_ threadCount: Int) throws {
+    let budget = MemoryBudget(limitByteCount: 1 << 28)
+    let pool = try ThreadPool(threadCount: threadCount, budget: budget)
+    let jobs = (1...threadCount).map { Counting(stepCount: 5, parts: $0) }
+    var counts = jobs.map { _ in UInt32(0) }
+    var random = UInt64(threadCount)
+    for round in 0..<3000 {
+      random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      let index = Int(random >> 33) % threadCount
+      pool.run(jobs[index] as any Job, threadCount: index + 1)
+      pool.run(steps: jobs[index], threadCount: index + 1)
+      counts[index] += 1
+      if round % 50 == 0 { usleep(UInt32(round % 900)) }
+      if round % 300 == 0 { pool.place(on: round % 600 == 0 ? [0] : []) }
+    }
+    for (job, count) in zip(jobs, counts) {
+      #expect(job.problems.load() == 0)
+      for index in 0..<job.ran.count { #expect(job.ran.load(index) == count) }
     }
   }
 }

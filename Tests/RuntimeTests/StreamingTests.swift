@@ -34,8 +34,11 @@ import Testing
               try model.opened(compression), kernels: .best, pool: pool, budget: budget,
               memoryByteCount: least + (full - least) * share / 100)
             #expect(budget.reservedByteCount - before <= least + (full - least) * share / 100, "\(place)")
-            for _ in 0..<3 {
-              if let text = difference(session.answers(to: inputs), expected) { Issue.record("\(place): \(text)") }
+            // More threads and fewer in turn.
+            for limit in [threadCount, 1, threadCount, max(1, threadCount - 1)] {
+              if let text = difference(session.answers(to: inputs, threadLimit: limit), expected) {
+                Issue.record("\(place), \(limit) at most: \(text)")
+              }
               try session.checkFile()
             }
           }

@@ -23,7 +23,7 @@ import Testing
       try model.opened(memoryByteCount == nil ? .none : .always), kernels: kernels, pool: pool, budget: budget,
       memoryByteCount: memoryByteCount, plans: [plan])
     let inputs = inputs(session, seed: 9)
-    let answers = [session.answers(to: inputs), session.answers(to: inputs)]
+    let answers = [session.answers(to: inputs), session.answers(to: inputs, threadLimit: max(1, pool.threadCount - 1))]
     try session.checkFile()
     return answers
   }

@@ -44,9 +44,9 @@ public func openModel(_ bytes: [UInt8]) throws(ModelFileError) -> ModelFile { tr
 
 extension Session {
   /// Writes the inputs, runs, and reads the outputs.
-  public func answers(to inputs: [[UInt8]]) -> [[UInt8]] {
+  public func answers(to inputs: [[UInt8]], threadLimit: Int = Int.max) -> [[UInt8]] {
     for (index, bytes) in inputs.enumerated() { writeInput(index) { $0.copyBytes(from: bytes) } }
-    run()
+    run(threadLimit: threadLimit)
     return outputs.indices.map { index in
       var bytes = [UInt8](repeating: 0xA5, count: outputs[index].byteCount)
       bytes.withUnsafeMutableBytes { readOutput(index, into: $0) }

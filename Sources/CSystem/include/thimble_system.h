@@ -127,6 +127,8 @@ int32_t thimble_futex_wait(const void *word, uint32_t expected, int64_t timeout_
 int32_t thimble_futex_wake(const void *word, int32_t count);
 void thimble_spin_hint(void);
 int32_t thimble_usable_processors(void);  // sched_getaffinity
+// The calling thread runs on these from now on; on those that the process was started on where there are none.
+int32_t thimble_thread_run_on(const int32_t *_Nullable processors, int32_t count);
 
 // --- process
 int64_t thimble_now_nanoseconds(void);          // monotonic
