@@ -16,6 +16,8 @@ public final class MemoryBudget: Sendable {
     case decoder
     case stacks
     case buffers
+    /// Results that are kept for requests alike.
+    case responses
     /// Memory that clients share with the process.
     case regions
 
@@ -28,6 +30,7 @@ public final class MemoryBudget: Sendable {
       case .decoder: "decoder"
       case .stacks: "stacks"
       case .buffers: "buffers"
+      case .responses: "responses"
       case .regions: "regions"
       }
     }

@@ -4,31 +4,53 @@ import Runtime
 import Tensors
 
 extension InferenceJob {
-  /// Copies the outputs that the request asks for out of the model, and encodes them.
+  /// Where a result is.
+  enum Outputs {
+    /// In the model, to be copied to the buffer.
+    case session(Session, Buffer)
+    /// In the response cache, where it stays.
+    case kept(ResponseCache.Entry)
+  }
+
+  /// Takes the outputs that the request asks for, and encodes them.
   static func answer(
-    _ request: InferenceRequest, of model: LoadedModel, _ session: Session, _ tensors: Buffer,
-    _ shared: SharedTensors?, _ residents: ModelResidents, profile: [UInt8]?
+    _ request: InferenceRequest, of model: LoadedModel, _ result: Outputs, _ shared: SharedTensors?,
+    _ residents: ModelResidents, profile: [UInt8]?
   ) throws(ServingError) -> Answer {
-    var response: InferenceResponse
-    do throws(SharedMemoryError) {
-      response = try InferenceJob.response(to: request, of: model, session, tensors, shared)
-      try shared?.check()
-    } catch {
-      throw .sharedMemory(error)
-    }
+    var response = try response(to: request, of: model, result, shared)
     response.profile = profile
     let byteCountMax = response.encodedBytesMax
     let held = try residents.findingRoom(sparing: model) { () throws(MemoryError) in
       try residents.buffers.reserve(byteCountMax)
     }
-    let encoded: EncodedInference
-    do { encoded = try response.encoded() } catch { return Answer(.malformed(error)) }
-    return Answer(.ok, contentType: encoded.contentType, body: encoded, tensors: tensors, held: held)
+    return encoded(response, result, held)
   }
 
-  private static func response(
-    to request: InferenceRequest, of model: LoadedModel, _ session: Session, _ tensors: Buffer,
-    _ shared: SharedTensors?
+  static func encoded(_ response: InferenceResponse, _ result: Outputs, _ held: HeldMemory?) -> Answer {
+    let encoded: EncodedInference
+    do { encoded = try response.encoded() } catch { return Answer(.malformed(error)) }
+    switch result {
+    case .session(_, let tensors):
+      return Answer(.ok, contentType: encoded.contentType, body: encoded, tensors: tensors, held: held)
+    case .kept(let entry):
+      return Answer(.ok, contentType: encoded.contentType, body: encoded, kept: entry, held: held)
+    }
+  }
+
+  static func response(
+    to request: InferenceRequest, of model: LoadedModel, _ result: Outputs, _ shared: SharedTensors?
+  ) throws(ServingError) -> InferenceResponse {
+    do throws(SharedMemoryError) {
+      let response = try written(request, of: model, result, shared)
+      try shared?.check()
+      return response
+    } catch {
+      throw .sharedMemory(error)
+    }
+  }
+
+  private static func written(
+    _ request: InferenceRequest, of model: LoadedModel, _ result: Outputs, _ shared: SharedTensors?
   ) throws(SharedMemoryError) -> InferenceResponse {
     let ports = model.outputs
     let wanted = wanted(request, of: ports)
@@ -38,14 +60,23 @@ extension InferenceJob {
     for (place, index) in wanted.enumerated() {
       let port = ports[index]
       let requested = request.outputs.isEmpty ? nil : request.outputs[place]
-      let bytes: UnsafeMutableRawBufferPointer
-      if let requested, let outside = try shared?.output(place, requested, count: port.byteCount) {
-        bytes = outside
-      } else {
-        bytes = UnsafeMutableRawBufferPointer(rebasing: tensors.bytes[offset..<offset + port.byteCount])
-        offset += aligned(port.byteCount)
+      let outside = try requested.flatMap { (requested) throws(SharedMemoryError) in
+        try shared?.output(place, requested, count: port.byteCount)
       }
-      session.readOutput(index, into: bytes)
+      let bytes: UnsafeMutableRawBufferPointer
+      switch result {
+      case .session(let session, let tensors):
+        if let outside {
+          bytes = outside
+        } else {
+          bytes = UnsafeMutableRawBufferPointer(rebasing: tensors.bytes[offset..<offset + port.byteCount])
+          offset += aligned(port.byteCount)
+        }
+        session.readOutput(index, into: bytes)
+      case .kept(let entry):
+        outside?.copyMemory(from: UnsafeRawBufferPointer(entry.output(index)))
+        bytes = outside ?? entry.output(index)
+      }
       outputs.append(
         InferenceOutput(
           name: port.name, elementType: port.elementType, shape: port.shape, bytes: UnsafeRawBufferPointer(bytes),

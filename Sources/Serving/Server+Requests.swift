@@ -166,6 +166,7 @@ extension Server {
       client: connection.client)
     do throws(ServingError) {
       try job.prepare()
+      if let answer = job.keptAnswer() { return send(answer, to: connection) }
       let limit = configuration.limits.queuedRequestsMax
       job.earliestNanoseconds = model.nextSlotNanoseconds
       guard scheduler.submit(job, limit: limit) else { throw .queueFull(limit: limit) }

@@ -72,7 +72,9 @@ public final class Server: @unchecked Sendable {
     regions = SharedRegions(budget: budget)
     let directory = ModelDirectory(configuration.modelsDirectory)
     repository = ModelRepository(directory)
-    residents = try ModelResidents(kernels: kernels, pool: pool, budget: budget, buffers: buffers)
+    residents = try ModelResidents(
+      kernels: kernels, pool: pool, budget: budget, buffers: buffers,
+      responseCacheByteCount: configuration.responseCacheByteCount)
     loader = ModelLoader(directory: directory, residents: residents)
     pressure = PressureWatch(PressureSources(root: configuration.systemRoot))
     log = Log(isQuiet: configuration.isQuiet)

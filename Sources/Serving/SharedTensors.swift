@@ -1,4 +1,5 @@
 import Protocols
+import Runtime
 import Tensors
 
 /// The regions of a request's tensors that are not in its body, found and checked before it waits.
