@@ -67,32 +67,10 @@ public struct DeviceRates: Sendable, Equatable {
 extension DeviceRates {
   /// Rates measured before on this device for kernels of a name; nil where there are none.
   public static func cached(_ name: String) -> DeviceRates? {
-    guard let path = cachePath(name), let text = try? File.bytes(of: path, limit: 4096) else { return nil }
+    guard let text = CacheFolder.bytes(of: "rates-" + name, limit: 4096) else { return nil }
     return DeviceRates(parsing: text)
   }
 
   /// Keeps the rates for the next start; where that is not possible they are measured again.
-  public func cache(_ name: String) {
-    guard let path = DeviceRates.cachePath(name) else { return }
-    let temporary = path + ".\(Process.identifier)"
-    do throws(SystemError) {
-      if let folder = DeviceRates.cacheFolder { try FileSystem.createDirectory(folder) }
-      let file = try File(creating: temporary)
-      try Array(text.utf8).withUnsafeBufferPointer { (bytes) throws(SystemError) in
-        try file.write(UnsafeRawBufferPointer(bytes))
-      }
-      try FileSystem.rename(temporary, to: path)
-    } catch {
-      try? FileSystem.remove(temporary)
-    }
-  }
-
-  /// THIMBLE_CACHE, else `thimble` in the user's cache folder; nil for a user without one.
-  private static var cacheFolder: String? {
-    if let folder = Process.environment("THIMBLE_CACHE") { return folder }
-    if let folder = Process.environment("XDG_CACHE_HOME") { return folder + "/thimble" }
-    return Process.environment("HOME").map { $0 + "/.cache/thimble" }
-  }
-
-  private static func cachePath(_ name: String) -> String? { cacheFolder.map { $0 + "/rates-" + name } }
+  public func cache(_ name: String) { CacheFolder.keep(Array(text.utf8), as: "rates-" + name) }
 }

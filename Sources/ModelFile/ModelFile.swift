@@ -12,6 +12,8 @@ public struct ModelFile: ~Copyable, Sendable {
   public let droppedByteCount: Int
   /// Bytes of memory that opening takes at most, the graph included.
   public let openingByteCount: Int
+  /// Tells models apart by all that they contain: the checksum of the metadata, in which every tile's is.
+  public let contentKey: UInt64
   private let file: MappedFile
 
   /// Opens the file at `path`.
@@ -40,6 +42,7 @@ public struct ModelFile: ~Copyable, Sendable {
     graphByteCount = opening.graphByteCount
     droppedByteCount = opening.droppedByteCount
     openingByteCount = opening.decodingByteCount + opening.graphByteCount
+    contentKey = opening.header.metadataChecksum
     file = opening.file
   }
 

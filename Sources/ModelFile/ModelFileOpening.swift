@@ -4,7 +4,7 @@ import System
 /// the metadata is checked and decoded by `decodeMetadata`, the graph is made by `ModelFile.init`.
 public struct ModelFileOpening: ~Copyable {
   let file: MappedFile
-  private let header: ModelFormat.Header
+  let header: ModelFormat.Header
   /// Holds `metadata`.
   private var buffer: Mapping?
   /// The decoded metadata.

@@ -61,7 +61,7 @@ public struct PowerReadings: Equatable, Sendable {
     }
 
     /// Fans cost no speed.
-    public var takesSpeed: Bool { !type.contains("fan") && !type.contains("Fan") }
+    public var takesSpeed: Bool { !type.hasSuffix("fan") && !type.hasSuffix("Fan") }
   }
 
   /// Processors of one kind that share a clock.

@@ -12,11 +12,17 @@ extension InferenceResponse {
     writer.member("model_name", modelName)
     writer.member("model_version", modelVersion)
     if let id { writer.member("id", id) }
-    if let profile {
+    if profile != nil || effort != nil {
       writer.key("parameters")
       writer.beginObject()
-      writer.key("thimble_profile")
-      writer.string(profile)
+      if let effort {
+        writer.member("thimble_threads", effort.threadCount)
+        writer.member("thimble_state", effort.state)
+      }
+      if let profile {
+        writer.key("thimble_profile")
+        writer.string(profile)
+      }
       writer.endObject()
     }
     writer.key("outputs")

@@ -7,7 +7,9 @@ extension InferenceResponse {
     let names = modelName.jsonBytesMax + modelVersion.jsonBytesMax + (id?.jsonBytesMax ?? 0)
     // Member names, brackets and commas take 64, those of a profile as much.
     let profile = profile.map { 64 + $0.jsonBytes } ?? 0
-    return outputs.reduce(64 + names + profile) { $0 + $1.encodedBytesMax }
+    // Two member names, brackets and a number.
+    let effort = effort.map { 96 + $0.state.jsonBytesMax } ?? 0
+    return outputs.reduce(64 + names + profile + effort) { $0 + $1.encodedBytesMax }
   }
 }
 

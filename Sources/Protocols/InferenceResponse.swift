@@ -9,6 +9,19 @@ public struct InferenceResponse {
   public var outputs: [InferenceOutput]
   /// A profile as JSON text. It goes out as a string, the protocol's parameters being strings, numbers and Booleans.
   public var profile: [UInt8]?
+  /// With how much effort it was computed, where somebody governs that.
+  public var effort: Effort?
+
+  public struct Effort: Equatable, Sendable {
+    public var threadCount: Int
+    /// The governor's: `nominal`, `fair`, `serious`, `critical`.
+    public var state: String
+
+    public init(threadCount: Int, state: String) {
+      self.threadCount = threadCount
+      self.state = state
+    }
+  }
 
   public init(modelName: String, modelVersion: String, id: String? = nil, outputs: [InferenceOutput]) {
     self.modelName = modelName

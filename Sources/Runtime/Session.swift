@@ -11,6 +11,8 @@ public final class Session: @unchecked Sendable {
   public let plan: Plan
   /// What takes time, in the order of the steps.
   public let operatorSummaries: [OperatorSummary]
+  /// As `ModelFile.contentKey`.
+  public let contentKey: UInt64
   let weights: WeightStore
   let workspace: Workspace
   var claim: Workspace.Claim
@@ -30,6 +32,8 @@ public final class Session: @unchecked Sendable {
   private static let gainMin = 1.25
   /// Threads that compute while nothing is streamed, the others parked: those that are worth it.
   public var preferredThreadCount: Int
+  /// Whether weights pass through memory for every run.
+  public var isStreaming: Bool { weights.isStreaming }
   private let alone = Barrier(count: 1)
   /// Whether no part of a step waits for another one: so it is but for chains that run stripe by stripe.
   private let hasIndependentSteps: Bool
@@ -63,6 +67,7 @@ public final class Session: @unchecked Sendable {
         plans: plans, budget)
     }
     let graph = file.graph
+    contentKey = file.contentKey
     let plan = memoryPlan.plan
     var metadata = try inMemory { () throws(MemoryError) in
       try budget.reserve(memoryPlan.metadata.loadingByteCount, for: .metadata)

@@ -32,6 +32,12 @@ final class SharedSteps: @unchecked Sendable {
   /// Turns of waiting before a thread parks: some 100 µs. A thread that parks in the middle of a run is missed at once; one
   /// that turns and is not scheduled is not.
   private static let spinCount = 2000
+  private let parksAtOnce = Futex()
+
+  var spins: Bool {
+    get { parksAtOnce.load() == 0 }
+    set { parksAtOnce.store(newValue ? 0 : 1) }
+  }
 
   /// Prepares a run of at least one step; the caller tells the other threads its number and then takes part.
   func open(_ job: any SteppedJob, run: UInt32) {
@@ -50,7 +56,7 @@ final class SharedSteps: @unchecked Sendable {
         return
       }
       guard let part = freePart(of: claimed, own: own, parts) else {
-        phase.waitForChange(from: current, sleepers: sleepers, spinCount: SharedSteps.spinCount)
+        phase.waitForChange(from: current, sleepers: sleepers, spinCount: spins ? SharedSteps.spinCount : 0)
         continue
       }
       if !claims.compareExchange(expected: claimed, desired: claimed | 1 << UInt64(part)) { continue }

@@ -57,6 +57,12 @@ public final class ThreadPool: @unchecked Sendable {
     crew.run(steps: job, threadCount: min(threadCount ?? self.threadCount, self.threadCount))
   }
 
+  /// Whether threads turn for a while before they park: quicker for the next layer, at the cost of power. Between runs.
+  public var spins: Bool {
+    get { crew.spins }
+    set { crew.spins = newValue }
+  }
+
   /// From the next run on threads run on these processors only, the caller's included; none: on any that the process may use.
   /// Between runs. What the kernel refuses, as processors come and go, stays as it was.
   public func place(on processors: [Int]) { crew.place(on: processors.map { Int32(truncatingIfNeeded: $0) }) }
@@ -86,6 +92,7 @@ private final class Crew: @unchecked Sendable {
   private let reserve = Futex()
   private let barrier = Barrier(count: 1)
   private let steps = SharedSteps()
+  private let parksAtOnce = Futex()
   /// Written before a run is announced, read after.
   private nonisolated(unsafe) var job: (any Job)?
   private let isStopping = Futex()
@@ -101,6 +108,15 @@ private final class Crew: @unchecked Sendable {
   init(count: Int) {
     first = Announcement(after: Announcement(word: 0), threadCount: count, isStepped: true)
     announced = Futex(first.word)
+  }
+
+  var spins: Bool {
+    get { parksAtOnce.load() == 0 }
+    set {
+      parksAtOnce.store(newValue ? 0 : 1)
+      barrier.spins = newValue
+      steps.spins = newValue
+    }
   }
 
   func stop() {
@@ -157,7 +173,7 @@ private final class Crew: @unchecked Sendable {
       if isStopping.load() != 0 { return }
       if run == seen {
         if part < run.threadCount {
-          announced.waitForChange(from: seen.word, sleepers: sleepers, spinCount: ThreadPool.spinCount)
+          announced.waitForChange(from: seen.word, sleepers: sleepers, spinCount: spins ? ThreadPool.spinCount : 0)
         } else {
           reserve.wait(while: reserved)
         }
@@ -196,6 +212,7 @@ private final class Crew: @unchecked Sendable {
 final class Barrier: @unchecked Sendable {
   /// Changes only while no thread is in it; who comes learns of it together with the work.
   nonisolated(unsafe) fileprivate(set) var count: UInt32
+  nonisolated(unsafe) fileprivate(set) var spins = true
   private let arrived = Futex()
   private let phase = Futex()
   private let sleepers = Futex()
@@ -213,7 +230,7 @@ final class Barrier: @unchecked Sendable {
       return
     }
     if let weights { while phase.load() == current && weights.help(part: part) {} }
-    phase.waitForChange(from: current, sleepers: sleepers, spinCount: ThreadPool.spinCount)
+    phase.waitForChange(from: current, sleepers: sleepers, spinCount: spins ? ThreadPool.spinCount : 0)
   }
 }
 

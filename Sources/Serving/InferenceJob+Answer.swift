@@ -15,10 +15,11 @@ extension InferenceJob {
   /// Takes the outputs that the request asks for, and encodes them.
   static func answer(
     _ request: InferenceRequest, of model: LoadedModel, _ result: Outputs, _ shared: SharedTensors?,
-    _ residents: ModelResidents, profile: [UInt8]?
+    _ residents: ModelResidents, effort: InferenceResponse.Effort?, profile: [UInt8]?
   ) throws(ServingError) -> Answer {
     var response = try response(to: request, of: model, result, shared)
     response.profile = profile
+    response.effort = effort
     let byteCountMax = response.encodedBytesMax
     let held = try residents.findingRoom(sparing: model) { () throws(MemoryError) in
       try residents.buffers.reserve(byteCountMax)

@@ -128,7 +128,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     guard Clock.nowNanoseconds <= latestStartNanoseconds else { throw tooLate }
     let entry = request.parameters.wantsProfile ? nil : residents.responses.room(for: model)
     if let entry, let found = try keptResult(request, body, of: model, entry) {
-      return try InferenceJob.answer(request, of: model, .kept(found), shared, residents, profile: nil)
+      return try InferenceJob.answer(request, of: model, .kept(found), shared, residents, effort: nil, profile: nil)
     }
     let outputByteCount = entry == nil ? InferenceJob.outputByteCount(request, of: model) : 0
     let session = try residents.begin(model, holding: body.buffer.bytes.count + outputByteCount)
@@ -155,7 +155,12 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     self.body = nil
     try model.checkFile()
     let inputsDone = Clock.nowNanoseconds
-    if profile == nil { session.run() } else { profile!.run(session) }
+    let effort = residents.takeEffort()
+    if profile == nil {
+      session.run(threadLimit: effort.threadLimit)
+    } else {
+      profile!.run(session, threadLimit: effort.threadLimit)
+    }
     residents.end(model)
     try model.checkFile()
     let inferenceDone = Clock.nowNanoseconds
@@ -165,6 +170,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     }
     let answer = try InferenceJob.answer(
       request, of: model, entry.map { .kept($0) } ?? .session(session, tensors), shared, residents,
+      effort: effort.state.map { .init(threadCount: session.threadCount(limit: effort.threadLimit), state: $0) },
       profile: profile?.json(session, isa: residents.kernels.name))
     durations.inputNanoseconds = inputsDone - start
     durations.inferenceNanoseconds = inferenceDone - inputsDone

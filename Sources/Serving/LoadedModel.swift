@@ -22,6 +22,8 @@ final class LoadedModel: @unchecked Sendable {
   private let describing: [HeldMemory]
   /// The worker's alone, as `Session` wants it.
   private(set) var session: Session?
+  /// The worker's alone.
+  var threadTimes = ThreadTimes()
   private var vainCacheByteCount: Int?
   /// When the next inference may start where the model has a rate. The event loop's alone.
   private var freeSlotNanoseconds: Int64 = 0
@@ -61,6 +63,8 @@ final class LoadedModel: @unchecked Sendable {
     var lastUsedNanoseconds: Int64
     /// Requests that wait or run.
     var pendingCount = 0
+    /// Whether it is worth a measurement how many threads it needs.
+    var lacksThreadTimes = false
 
     var byteCount: Int { floorByteCount + cacheByteCount }
     /// What it cannot give while it is awake.
@@ -178,6 +182,24 @@ final class LoadedModel: @unchecked Sendable {
     noteSession()
   }
 
+  /// Takes as many threads as have been measured to be worth it; until then as many as are estimated to be. Returns what has
+  /// changed, for people.
+  @discardableResult
+  func adoptThreadTimes(_ session: Session) -> String? {
+    let before = session.preferredThreadCount
+    if let count = threadTimes.worthwhileThreadCount, threadTimes.isComplete(session) {
+      session.preferredThreadCount = count
+    } else if session.isFasterAlone {
+      session.preferredThreadCount = 1
+    }
+    lock.withLock {
+      current.lacksThreadTimes = session.threadCount > 1 && !session.isStreaming && !threadTimes.isComplete(session)
+    }
+    guard session.preferredThreadCount != before else { return nil }
+    return
+      "model \(name) version \(version): \(session.preferredThreadCount) of \(session.threadCount) threads are worth it"
+  }
+
   /// Gives the session's memory back.
   func end(_ state: Residency.State) {
     session = nil
@@ -185,6 +207,7 @@ final class LoadedModel: @unchecked Sendable {
       current.state = state
       (current.floorByteCount, current.cacheByteCount, current.workspaceByteCount) = (0, 0, 0)
       (current.cacheByteCountMin, current.cacheByteCountMax) = (0, 0)
+      current.lacksThreadTimes = false
     }
   }
 

@@ -20,6 +20,9 @@ final class ModelResidents: @unchecked Sendable {
   /// What models keep even asleep.
   private var describedByteCount = 0
   private var currentRung = PressureLadder.Rung.none
+  private var currentEffort = ComputeEffort()
+  /// Where runs take place now. The worker's alone.
+  private var processors: [Int] = []
 
   struct Counts: Sendable {
     var sleeps = 0
@@ -54,6 +57,12 @@ final class ModelResidents: @unchecked Sendable {
     set { lock.withLock { currentRung = newValue } }
   }
 
+  /// How much effort runs may take.
+  var effort: ComputeEffort {
+    get { lock.withLock { currentEffort } }
+    set { lock.withLock { currentEffort = newValue } }
+  }
+
   /// Bytes of the budget that models and their workspace hold and could give up for `sparing`'s sake, which keeps what it
   /// needs to run.
   func reclaimableByteCount(sparing: LoadedModel?) -> Int {
@@ -85,6 +94,8 @@ final class ModelResidents: @unchecked Sendable {
     let model = LoadedModel(
       name: name, version: version, configuration: configuration, file: file, identity: identity, session: session,
       describing: ports.map { [labels, $0] } ?? [labels])
+    if let times = ThreadTimes.cached(session, isa: kernels.name) { model.threadTimes = times }
+    model.adoptThreadTimes(session)
     lock.withLock {
       awake.append(model)
       describedByteCount += model.describingByteCount
@@ -114,6 +125,7 @@ final class ModelResidents: @unchecked Sendable {
       leave(model, .asleep)
       throw .modelChanged(model: model.name)
     }
+    model.session.map { _ = model.adoptThreadTimes($0) }
     lock.withLock {
       awake.append(model)
       counts.wakes += 1
@@ -195,7 +207,6 @@ final class ModelResidents: @unchecked Sendable {
     offer = Offer(memoryByteCount: wanted, availableByteCount: available)
     let session = try Session(
       opened, kernels: kernels, pool: pool, budget: budget, workspace: workspace, memoryByteCount: wanted)
-    if session.isFasterAlone { session.preferredThreadCount = 1 }
     return (session, ports)
   }
 
@@ -209,6 +220,17 @@ final class ModelResidents: @unchecked Sendable {
     share(model, now)
     model.use(at: now)
     return session
+  }
+
+  /// What a run that starts now may take; moves the threads there. The worker's.
+  func takeEffort() -> ComputeEffort {
+    let effort = effort
+    if effort.processors != processors {
+      processors = effort.processors
+      pool.place(on: processors)
+    }
+    if effort.spins != pool.spins { pool.spins = effort.spins }
+    return effort
   }
 
   /// After the run.

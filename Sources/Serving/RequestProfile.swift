@@ -9,6 +9,8 @@ struct RequestProfile {
   /// The bound of the text, and the reservation of all of it.
   private let jsonBytesMax: Int
   private let held: HeldMemory
+  /// Threads that took part.
+  private var threadCount = 1
 
   /// Finds memory for it, before the model runs.
   init(_ session: Session, _ model: LoadedModel, _ residents: ModelResidents) throws(ServingError) {
@@ -26,7 +28,10 @@ struct RequestProfile {
     400 + 6 * summary.name.utf8.count + 21 * summary.outputShape.rank
   }
 
-  mutating func run(_ session: Session) { session.run(recording: &recording) }
+  mutating func run(_ session: Session, threadLimit: Int) {
+    threadCount = session.threadCount(limit: threadLimit)
+    session.run(recording: &recording, threadLimit: threadLimit)
+  }
 
   /// `{"isa","threads","ns","operators":[{…,"ns","busy_ns"}]}`, in nanoseconds.
   func json(_ session: Session, isa: String) -> [UInt8] {
@@ -34,7 +39,7 @@ struct RequestProfile {
     json.bytes.reserveCapacity(jsonBytesMax)
     json.beginObject()
     json.member("isa", isa)
-    json.member("threads", session.threadCount)
+    json.member("threads", threadCount)
     json.member("ns", Int(recording.totalNanoseconds))
     json.key("operators")
     json.beginArray()

@@ -68,7 +68,7 @@ extension Server {
   /// When there is something to do besides clients and jobs.
   var housekeepingDueNanoseconds: Int64 {
     guard !isStopping else { return Int64.max }
-    var due = pressure.dueNanoseconds(canGive: canGive)
+    var due = min(pressure.dueNanoseconds(canGive: canGive), calibrationDueNanoseconds)
     if !isPuttingToSleep {
       for model in residents.models { due = min(due, model.sleepDueNanoseconds(configuration.keepAlive)) }
     }
@@ -81,6 +81,7 @@ extension Server {
       lookAtPressure(now)
       armNotices()
     }
+    calibrate(now)
     guard !isPuttingToSleep else { return }
     let due = residents.models.filter { now >= $0.sleepDueNanoseconds(configuration.keepAlive) }
     guard !due.isEmpty else { return }

@@ -175,6 +175,7 @@ extension Server {
       return send(job.refused(error), to: connection)
     }
     connection.wait(for: job)
+    lastActivityNanoseconds = job.receivedNanoseconds
   }
 
   /// A job's deadline has passed: it is answered at once if it has not been started.

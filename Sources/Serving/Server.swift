@@ -43,6 +43,10 @@ public final class Server: @unchecked Sendable {
   /// Whether the worker has a `PressureJob` or a `SleepJob`.
   var isGivingUp = false
   var isPuttingToSleep = false
+  /// Whether the worker has a `CalibrationJob`.
+  var isCalibrating = false
+  /// When a request last began or ended.
+  var lastActivityNanoseconds = Clock.nowNanoseconds
   var metrics: [ModelMetrics] = []
   /// When a drain ends at the latest; nil while the server is not stopping.
   private(set) var drainDeadlineNanoseconds: Int64?

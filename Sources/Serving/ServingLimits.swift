@@ -66,6 +66,14 @@ public struct ServingLimits: Sendable {
   static let pressureIntervalNanosecondsMin: Int64 = 1_000_000_000
   static let pressureIntervalNanosecondsMax: Int64 = 10_000_000_000
 
+  // MARK: Measuring how many threads a model is worth
+
+  /// How long nobody may have asked for anything before a measurement starts.
+  static let calibrationIdleNanoseconds: Int64 = 50_000_000
+  /// One job's runs take so long, but are two at least; the last one may take longer.
+  static let calibrationNanoseconds: Int64 = 30_000_000
+  static let calibrationRunsMax = 8
+
   // MARK: Repository
 
   /// Inferences a second that a model's configuration may promise.

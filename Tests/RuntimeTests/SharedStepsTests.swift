@@ -70,6 +70,7 @@ import Testing
       pool.run(steps: jobs[index], threadCount: index + 1)
       counts[index] += 1
       if round % 50 == 0 { usleep(UInt32(round % 900)) }
+      if round % 500 == 0 { pool.spins = round % 1000 != 0 }
       if round % 300 == 0 { pool.place(on: round % 600 == 0 ? [0] : []) }
     }
     for (job, count) in zip(jobs, counts) {

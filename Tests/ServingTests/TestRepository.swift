@@ -81,7 +81,8 @@ final class TestServer {
   private var isJoined = false
 
   init(
-    _ repository: TestRepository, budgetBytes: Int = 256 << 20, change: (inout ServerConfiguration) -> Void = { _ in }
+    _ repository: TestRepository, budgetBytes: Int = 256 << 20, threadCount: Int = 1,
+    change: (inout ServerConfiguration) -> Void = { _ in }
   ) throws {
     var configuration = ServerConfiguration(
       socketPath: repository.socket, modelsDirectory: repository.models, version: "test")
@@ -90,7 +91,7 @@ final class TestServer {
     configuration.systemRoot = repository.path + "/system"
     change(&configuration)
     let budget = MemoryBudget(limitByteCount: budgetBytes)
-    let pool = try ThreadPool(threadCount: 1, budget: budget)
+    let pool = try ThreadPool(threadCount: threadCount, budget: budget)
     let server = try Server(configuration, kernels: .best, pool: pool, budget: budget)
     try server.start()
     let ending = ending

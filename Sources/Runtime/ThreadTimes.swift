@@ -1,0 +1,95 @@
+import System
+
+/// What a run of one model takes with each number of threads on this device, as far as it has been measured.
+public struct ThreadTimes: Equatable, Sendable {
+  public struct Time: Equatable, Sendable {
+    public let threadCount: Int
+    /// The least of some runs.
+    public let nanoseconds: Int64
+
+    public init(threadCount: Int, nanoseconds: Int64) {
+      self.threadCount = threadCount
+      self.nanoseconds = nanoseconds
+    }
+  }
+
+  /// With growing numbers of threads.
+  public private(set) var times: [Time] = []
+
+  /// The share of a thread's work that every added thread must do at least, so that twice as many save a fifth of the time:
+  /// less costs more energy than it is worth, and is lost as soon as another program wants the core.
+  static let efficiencyMin = 0.25
+
+  public init() {}
+
+  /// The numbers of threads that are worth a measurement where there are so many: 1, 2, 4, …, all.
+  public static func candidates(_ threadCount: Int) -> [Int] {
+    var counts: [Int] = []
+    var count = 1
+    while count < threadCount {
+      counts.append(count)
+      count *= 2
+    }
+    return counts + [max(1, threadCount)]
+  }
+
+  /// Precondition: more threads than before.
+  public mutating func add(_ time: Time) {
+    precondition(time.threadCount > times.last?.threadCount ?? 0)
+    times.append(time)
+  }
+
+  /// How many threads are worth taking; nil where nothing has been measured.
+  public var worthwhileThreadCount: Int? {
+    guard var chosen = times.first else { return nil }
+    for time in times.dropFirst() {
+      // n threads to m: at efficiency e the time falls from t to t · n / (n + e (m − n)).
+      let (n, m) = (Double(chosen.threadCount), Double(time.threadCount))
+      let limit = Double(chosen.nanoseconds) * n / (n + ThreadTimes.efficiencyMin * (m - n))
+      if Double(time.nanoseconds) <= limit { chosen = time }
+    }
+    return chosen.threadCount
+  }
+
+  // MARK: Kept on the device
+
+  private static let header = "thimble thread times 1"
+  private static let byteCountMax = 4096
+
+  /// One line a number of threads, with its nanoseconds.
+  var text: String {
+    var text = ThreadTimes.header + "\n"
+    for time in times { text += "\(time.threadCount) \(time.nanoseconds)\n" }
+    return text
+  }
+
+  /// Nil where the text is not one that `text` wrote, or says what no device does.
+  init?(parsing text: [UInt8]) {
+    let lines = text.split(separator: UInt8(ascii: "\n"))
+    guard let first = lines.first, first.elementsEqual(ThreadTimes.header.utf8) else { return nil }
+    for line in lines.dropFirst() {
+      let words = line.split(separator: UInt8(ascii: " ")).map { Int64(String(decoding: $0, as: UTF8.self)) }
+      guard words.count == 2, let count = words[0], let nanoseconds = words[1], nanoseconds > 0, count <= 1024,
+        count > times.last?.threadCount ?? 0
+      else { return nil }
+      add(Time(threadCount: Int(count), nanoseconds: nanoseconds))
+    }
+  }
+
+  /// What was measured before for the same model, kernels and number of threads at most.
+  public static func cached(_ session: Session, isa: String) -> ThreadTimes? {
+    guard let text = CacheFolder.bytes(of: name(session, isa), limit: byteCountMax),
+      let times = ThreadTimes(parsing: text),
+      times.times.map({ $0.threadCount }) == candidates(session.threadCount)
+    else { return nil }
+    return times
+  }
+
+  public func cache(_ session: Session, isa: String) {
+    CacheFolder.keep(Array(text.utf8), as: ThreadTimes.name(session, isa))
+  }
+
+  private static func name(_ session: Session, _ isa: String) -> String {
+    "threads-\(isa)-\(session.threadCount)-\(String(session.contentKey, radix: 16))"
+  }
+}
