@@ -1,5 +1,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
@@ -36,6 +38,38 @@ int32_t thimble_listen(const char *path, int32_t backlog, uint32_t mode) {
     return -error;
   }
   return fd;
+}
+
+int32_t thimble_listen_tcp(uint32_t host, uint16_t port, int32_t backlog) {
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -errno;
+  int one = 1;
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(host)}};
+  // Accepted sockets inherit TCP_NODELAY.
+  if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
+      setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) < 0 ||
+      bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, backlog) < 0) {
+    int32_t error = errno;
+    close(fd);
+    return -error;
+  }
+  return fd;
+}
+
+int32_t thimble_connection_of(int32_t fd, thimble_connection *connection) {
+  struct sockaddr_in own, peer;
+  socklen_t own_length = sizeof own, peer_length = sizeof peer;
+  if (getsockname(fd, (struct sockaddr *)&own, &own_length) < 0) return -errno;
+  if (getpeername(fd, (struct sockaddr *)&peer, &peer_length) < 0) return -errno;
+  if (own_length != sizeof own || own.sin_family != AF_INET) return -EAFNOSUPPORT;
+  *connection = (thimble_connection){own.sin_addr.s_addr, peer.sin_addr.s_addr, ntohs(own.sin_port), ntohs(peer.sin_port)};
+  return 0;
+}
+int32_t thimble_listening_port(int32_t fd) {
+  struct sockaddr_in own;
+  socklen_t length = sizeof own;
+  if (getsockname(fd, (struct sockaddr *)&own, &length) < 0) return -errno;
+  return ntohs(own.sin_port);
 }
 
 static int32_t connect_to(const char *path, int flags) {

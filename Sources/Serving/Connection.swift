@@ -27,8 +27,8 @@ final class Connection {
   let token: UInt64
   let slot: Int
   let socket: Socket
-  /// Whose regions of shared memory it may use.
-  let client: SharedRegions.Client
+  /// Whose regions of shared memory it may use. Found when it is wanted: it may take a while over TCP.
+  private(set) lazy var client = SharedRegions.Client(user: socket.peerUser, connection: token)
   /// A file that came with the bytes of the exchange under way; closed with it where nobody claims it.
   private(set) var passed: File?
   var interest: EventPoll.Interest = .readable
@@ -66,7 +66,6 @@ final class Connection {
     transfer = TransferDeadline(patienceMilliseconds: transferMilliseconds)
     self.token = token
     self.slot = slot
-    client = SharedRegions.Client(user: try? socket.peerUser(), connection: token)
     self.socket = socket
     self.memory = memory
     received = ReceiveBuffer(memory.bytes)

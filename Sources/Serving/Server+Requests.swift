@@ -163,7 +163,7 @@ extension Server {
     let job = InferenceJob(
       connection: connection.token, model: model, metrics: metrics(of: model), body: body,
       headerContentLength: connection.head?.inferenceHeaderContentLength, residents: residents, regions: regions,
-      client: connection.client)
+      client: regions.count == 0 ? .nobody : connection.client)
     do throws(ServingError) {
       try job.prepare()
       if let answer = job.keptAnswer() { return send(answer, to: connection) }

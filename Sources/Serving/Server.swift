@@ -105,9 +105,10 @@ public final class Server: @unchecked Sendable {
     let claim = try Listener.claim(configuration.socketPath)
     try repository.scan()
     try loadInitialModels()
-    let listener = try Listener(path: configuration.socketPath, claim: claim)
+    let listener = try Listener(
+      path: configuration.socketPath, claim: claim, tcpAddress: configuration.tcpAddress)
     do throws(SystemError) {
-      try poll.add(listener.socket.descriptor, .readable, token: Server.listenerToken)
+      try listener.watch(poll, token: Server.listenerToken)
       try poll.add(scheduler.descriptor, .readable, token: Server.schedulerToken)
       if let descriptor = signalDescriptor { try poll.add(descriptor, .readable, token: Server.signalToken) }
     } catch {
@@ -119,7 +120,7 @@ public final class Server: @unchecked Sendable {
     startWatchingPressure()
     log.line(
       "serving \(repository.loadedModels.count) of \(repository.entries.count) models from "
-        + "\(configuration.modelsDirectory) at \(configuration.socketPath); \(log.budget(budget)); "
+        + "\(configuration.modelsDirectory) at \(configuration.socketPath)\(configuration.tcpAddress.map { " and \($0)" } ?? ""); \(log.budget(budget)); "
         + "kernels \(residents.kernels.name), \(residents.pool.threadCount) thread\(residents.pool.threadCount == 1 ? "" : "s")"
     )
   }
@@ -218,7 +219,7 @@ public final class Server: @unchecked Sendable {
     // Who is in the queue of the socket has been accepted as far as it knows.
     isMakingRoomForClients = false
     acceptClients(isRetry: true)
-    if isAccepting, let listener { poll.remove(listener.socket.descriptor) }
+    if isAccepting { listener?.unwatch(poll) }
     isAccepting = false
     listener?.removeFile()
     listener = nil

@@ -9,6 +9,8 @@ public struct ServerConfiguration: Sendable {
 
   public var socketPath: String
   public var modelsDirectory: String
+  /// Where to listen for TCP connections too; nil: nowhere.
+  public var tcpAddress: TCPAddress?
   public var initialLoad = InitialLoad.everything
   public var limits = ServingLimits()
   /// How long models stay in memory that nobody asks and that say nothing of it themselves.

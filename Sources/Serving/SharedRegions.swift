@@ -8,6 +8,9 @@ final class SharedRegions: @unchecked Sendable {
   struct Client: Sendable {
     let user: UInt32?
     let connection: UInt64
+
+    /// Who sees no region.
+    static let nobody = Client(user: nil, connection: 0)
   }
 
   /// Where the kernel keeps the objects that shm_open makes.

@@ -15,6 +15,10 @@ extension Command {
     options: [
       Option("models", "DIR", "the model repository"),
       Option("socket", "PATH", "where to listen; only the owner and group may connect"),
+      Option(
+        "listen", "[HOST:]PORT",
+        "listen for TCP too, of IPv4 and without encryption; without HOST only for this machine, where everybody may connect"
+      ),
     ] + Engine.options + [
       Option("load", "NAME", "load only this model at start; may be repeated"),
       Option("explicit", nil, "load nothing at start but what --load names"),
@@ -57,6 +61,12 @@ extension Command {
     configuration.isQuiet = arguments.has("quiet")
     if arguments.has("explicit") || arguments.has("load") {
       configuration.initialLoad = .only(arguments.all("load"))
+    }
+    if let text = arguments.text("listen") {
+      guard let address = TCPAddress(text) else {
+        throw .usage("--listen takes an IPv4 address and a port such as 127.0.0.1:8000, or only a port, not \(text)")
+      }
+      configuration.tcpAddress = address
     }
     if let text = arguments.text("keep-alive") {
       guard let keepAlive = KeepAlive(text) else {

@@ -2,7 +2,7 @@
 """Clients that nobody here wrote against a running daemon: curl, httpx and tritonclient's public helpers; and this project's
 client for Python.
 
-usage: test_clients.py SOCKET MODELS_DIR
+usage: test_clients.py SOCKET MODELS_DIR TCP_PORT
 
 The daemon serves the `digits` model of MODELS_DIR; MODELS_DIR/digits/heldout.bin holds pictures and what they show.
 """
@@ -22,7 +22,7 @@ import tritonclient.utils.shared_memory as shm
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "Sources/ThimbleClient/python"))
 import thimble_client
 
-SOCKET, MODELS = sys.argv[1], sys.argv[2]
+SOCKET, MODELS, PORT = sys.argv[1:4]
 URL = "http://localhost"
 
 with open(f"{MODELS}/digits/heldout.bin", "rb") as file:
@@ -236,6 +236,36 @@ def test_triton_shared_memory():
             post("region/pictures/unregister")
             assert http.get("/v2/systemsharedmemory/status").json() == []
     finally:
+        shm.destroy_shared_memory_region(region)
+
+
+def test_triton_over_tcp():
+    """The whole client, unmodified."""
+    region = shm.create_shared_memory_region("tcp", "/thimble-clients-tcp", 4096)
+    triton_client = triton.InferenceServerClient(f"127.0.0.1:{PORT}")
+    try:
+        assert triton_client.is_server_ready() and triton_client.is_model_ready("digits")
+        assert "system_shared_memory" in triton_client.get_server_metadata()["extensions"]
+        plain = triton.InferInput("image", [1, 8, 8, 1], "UINT8")
+        triton_client.unregister_system_shared_memory()
+        triton_client.register_system_shared_memory("tcp", "/thimble-clients-tcp", 4096)
+        assert [row["name"] for row in triton_client.get_system_shared_memory_status()] == ["tcp"]
+        assert triton_client.get_system_shared_memory_status("tcp")[0]["byte_size"] == 4096
+        shared = triton.InferInput("image", [1, 8, 8, 1], "UINT8").set_shared_memory("tcp", 64, offset=128)
+        output = triton.InferRequestedOutput("probabilities")
+        output.set_shared_memory("tcp", 10, offset=1024)
+        for index in range(20):
+            plain.set_data_from_numpy(pictures[index])
+            expected = triton_client.infer("digits", [plain]).as_numpy("probabilities")
+            assert np.argmax(expected) == digits[index] or index > 0
+            shm.set_shared_memory_region(region, [pictures[index]], offset=128)
+            triton_client.infer("digits", [shared], outputs=[output])
+            assert np.array_equal(shm.get_contents_as_numpy(region, np.uint8, [1, 10], offset=1024), expected)
+        triton_client.unregister_system_shared_memory("tcp")
+        assert triton_client.get_system_shared_memory_status() == []
+        assert triton_client.get_inference_statistics("digits")["model_stats"][0]["name"] == "digits"
+    finally:
+        triton_client.close()
         shm.destroy_shared_memory_region(region)
 
 

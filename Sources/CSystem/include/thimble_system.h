@@ -74,6 +74,7 @@ void thimble_configure_allocator(void);  // one arena and prompt trimming where 
 
 // --- sockets
 int32_t thimble_listen(const char *path, int32_t backlog, uint32_t mode);  // Unix stream, non-blocking
+int32_t thimble_listen_tcp(uint32_t host, uint16_t port, int32_t backlog);  // IPv4, non-blocking; 127.0.0.1 is 0x7F000001
 int32_t thimble_connect(const char *path);                                 // Unix stream, blocking
 int32_t thimble_connect_at_once(const char *path);  // non-blocking: −EAGAIN where the listener's queue is full
 int32_t thimble_accept(int32_t fd);                                        // non-blocking
@@ -81,6 +82,12 @@ int64_t thimble_receive(int32_t fd, void *buffer, size_t count);
 // The same; a descriptor that comes along (SCM_RIGHTS) is in `passed`, else −1 is. Of several the first; the others are closed.
 int64_t thimble_receive_passed(int32_t fd, void *buffer, size_t count, int32_t *passed);
 int64_t thimble_peer_user(int32_t fd);  // SO_PEERCRED: the user who connected
+typedef struct {
+  uint32_t own_host, peer_host;  // as in memory
+  uint16_t own_port, peer_port;
+} thimble_connection;
+int32_t thimble_connection_of(int32_t fd, thimble_connection *connection);  // −EAFNOSUPPORT where it is not TCP over IPv4
+int32_t thimble_listening_port(int32_t fd);
 typedef struct {
   const void *_Nullable base;
   size_t count;
