@@ -42,7 +42,7 @@ var targets: [Target] = [
   module("Power", ["System"]),
   module("Protocols", ["Tensors"]),
   module("Devices", ["System", "Power", "Protocols"]),
-  module("Serving", ["Tensors", "System", "ModelFile", "Memory", "Runtime", "Protocols"]),
+  module("Serving", ["Tensors", "System", "ModelFile", "Memory", "Runtime", "Power", "Protocols", "Devices"]),
   module("ThimbleClient", ["Tensors", "System", "Protocols"]),
   module("Checks", ["System", "ModelFile", "Importing", "Memory", "Runtime", "CKernels"]),
   .executableTarget(name: "thimble-selftest", dependencies: ["System", "Checks"], swiftSettings: swift),
@@ -78,7 +78,8 @@ targets += tests("DevicesTests", ["Devices", "Memory", "Power", "Protocols", "Sy
 targets += tests(
   "ServingTests",
   [
-    "Serving", "ThimbleClient", "Importing", "ModelFile", "Memory", "Runtime", "Protocols", "System", "Tensors",
+    "Serving", "ThimbleClient", "Importing", "ModelFile", "Memory", "Runtime", "Protocols", "Power", "Devices",
+    "System", "Tensors",
     "TestSupport",
   ])
 targets += tests("ThimbleClientTests", ["ThimbleClient", "Protocols", "System", "Tensors"])

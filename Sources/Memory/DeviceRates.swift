@@ -40,7 +40,7 @@ public struct DeviceRates: Sendable, Equatable {
     }
   }
 
-  private static let header = "thimble device rates 2"
+  private static let header = "thimble device rates 3"
 
   /// One line a value, in millionths of a nanosecond: whole numbers, so that a text reads back as what it was.
   public var text: String {

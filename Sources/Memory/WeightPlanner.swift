@@ -183,15 +183,20 @@ public struct WeightPlanner: Sendable {
     guard costs.streamedTileCount > 0 else { return 0 }
     let threads = Double(usage.threadCount)
     let readers = Double(min(usage.threadCount, placement.readerCount))
+    let part =
+      (rates.entryNanoseconds + WeightPlanner.opening) / threads + (threads > 1 ? WeightPlanner.handOver : 0)
     var nanoseconds =
       Double(costs.readByteCount - costs.copiedByteCount) * rates.decodeNanosecondsPerByte / readers
       + Double(costs.readByteCount) * rates.readNanosecondsPerByte / threads
-      + Double(partCount(placement)) * (rates.entryNanoseconds / threads + (threads > 1 ? WeightPlanner.handOver : 0))
+      + Double(partCount(placement)) * part
     // What comes through a small ring takes longer to compute with.
     let share = Double(costs.streamedByteCount) / Double(max(1, weightByteCount))
     for layer in layout.layers { nanoseconds += share * stretch(layer, placement) * usage.nanoseconds[layer.blob] }
     return nanoseconds
   }
+
+  /// Nanoseconds of finding a part's place and beginning to compute with bytes that lie nowhere near.
+  private static let opening = 200.0
 
   /// Nanoseconds for threads to learn that a part has come.
   private static let handOver = 300.0

@@ -37,7 +37,9 @@ private struct RateBench: ~Copyable {
   private static let channels = 128
   private static let vectorInputs = 512
   private static let vectorOutputs = 256
-  private static let readByteCount = 256 << 10
+  private static let pieceByteCount = 16 << 10
+  private static let ringPieceCount = 4
+  private static let readCount = 16
   private static let tileByteCount = ModelLimits.tileByteCountTarget
 
   // Places in the memory.
@@ -177,20 +179,26 @@ private struct RateBench: ~Copyable {
     return nanoseconds / Double(frame.count)
   }
 
-  /// To read a byte of a file in memory, and what each call costs besides: the line through two sizes. The file is the program
-  /// itself, which is in the kernel's cache and lies where models do: on a disk.
+  /// To read a byte of a file in memory, and what each call costs besides: the line through two sizes, read one piece after the
+  /// other into a small ring as weights are. The file is the program itself, which is in the kernel's cache and lies where
+  /// models do: on a disk.
   func readNanoseconds() -> (byte: Double, entry: Double)? {
     guard let file = try? File(reading: "/proc/self/exe"), let size = try? file.status().byteCount,
-      size >= RateBench.readByteCount
+      size >= RateBench.readCount * RateBench.pieceByteCount
     else { return nil }
-    let large = UnsafeMutableRawBufferPointer(start: memory.base, count: RateBench.readByteCount)
-    let small = UnsafeMutableRawBufferPointer(rebasing: large[..<(large.count / 8)])
     var hasFailed = false
-    func read(_ buffer: UnsafeMutableRawBufferPointer) -> Double {
-      RateBench.best { if (try? file.read(into: buffer, at: 0)) == nil { hasFailed = true } }
+    func read(_ byteCount: Int) -> Double {
+      let nanoseconds = RateBench.best {
+        for index in 0..<RateBench.readCount {
+          let place = memory.base + index % RateBench.ringPieceCount * RateBench.pieceByteCount
+          let buffer = UnsafeMutableRawBufferPointer(start: place, count: byteCount)
+          if (try? file.read(into: buffer, at: index * RateBench.pieceByteCount)) == nil { hasFailed = true }
+        }
+      }
+      return nanoseconds / Double(RateBench.readCount)
     }
-    let (few, many) = (read(small), read(large))
-    let byte = max(1e-3, (many - few) / Double(large.count - small.count))
-    return hasFailed ? nil : (byte, max(100, few - byte * Double(small.count)))
+    let (few, many) = (read(RateBench.pieceByteCount / 16), read(RateBench.pieceByteCount))
+    let byte = max(1e-3, (many - few) / Double(RateBench.pieceByteCount - RateBench.pieceByteCount / 16))
+    return hasFailed ? nil : (byte, max(50, few - byte * Double(RateBench.pieceByteCount / 16)))
   }
 }

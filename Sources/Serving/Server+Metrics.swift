@@ -9,6 +9,7 @@ extension Server {
     writeDurations(&writer)
     writeMemory(&writer)
     writeResidency(&writer)
+    writePower(&writer)
     writeProcess(&writer)
   }
 

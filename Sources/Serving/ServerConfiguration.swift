@@ -13,6 +13,8 @@ public struct ServerConfiguration: Sendable {
   public var limits = ServingLimits()
   /// How long models stay in memory that nobody asks and that say nothing of it themselves.
   public var keepAlive = KeepAlive.forever
+  /// What governs the effort; nil: nothing does.
+  public var power: PowerConfiguration?
   /// Replaces `/` where the state of the machine is read, for tests.
   public var systemRoot = ""
   /// The program's version, for `GET /v2`.

@@ -45,6 +45,12 @@ public struct KernelNotice: ~Copyable, Sendable {
     self.init(descriptor: try retrying("watch", path) { thimble_watch_create(path) }, interest: .readable)
   }
 
+  /// A folder in which files are written, renamed into place or removed (inotify).
+  public init(filesOf directory: String) throws(SystemError) {
+    self.init(
+      descriptor: try retrying("watch", directory) { thimble_watch_directory(directory) }, interest: .readable)
+  }
+
   public func join(group: UInt32) throws(SystemError) {
     _ = try retrying("join a netlink group") { thimble_netlink_join(descriptor, group) }
   }

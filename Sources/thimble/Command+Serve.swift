@@ -1,3 +1,4 @@
+import Devices
 import Memory
 import Serving
 import System
@@ -16,6 +17,8 @@ extension Command {
       Option("models", "DIR", "the model repository"),
       Option("socket", "PATH", "where to listen; only the owner and group may connect"),
     ] + Engine.options + [
+      Option("profile", "NAME", "power profile (default: the target's, else balanced); see `thimble power`"),
+      Option("profiles", "DIR", "where power profiles are (default: \(PowerProfileDirectory.installedPath))"),
       Option("load", "NAME", "load only this model at start; may be repeated"),
       Option("explicit", nil, "load nothing at start but what --load names"),
       Option(
@@ -52,6 +55,7 @@ extension Command {
       socketPath: try arguments.required("socket"), modelsDirectory: try arguments.required("models"),
       version: Main.version)
     configuration.isQuiet = arguments.has("quiet")
+    configuration.power = try Engine.power(arguments)
     if arguments.has("explicit") || arguments.has("load") {
       configuration.initialLoad = .only(arguments.all("load"))
     }
