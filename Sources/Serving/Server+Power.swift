@@ -1,6 +1,7 @@
 import Devices
 import Power
 import Protocols
+import Runtime
 import System
 
 /// Heat, battery and cores decide what runs may take; the event loop looks, and runs that start afterwards heed it.
