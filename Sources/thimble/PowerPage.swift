@@ -18,8 +18,7 @@ struct PowerPage {
     self.timeline = timeline
     let title = ProfilePage.escaped(path)
     text = ProfilePage.head(title: title)
-    text += "<h1>" + title + "</h1>\n<p>\(timeline.sampleCount) readings, " + PowerTimeline.time(timeline.milliseconds)
-    text += ", \(timeline.changeCount - 1) changes; " + timeline.shares + "</p>\n"
+    text += "<h1>" + title + "</h1>\n<p>" + timeline.summary + "</p>\n"
     let height = Int(PowerPage.heatHeight + 2 * PowerPage.laneHeight) + 40
     text += "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"-70 -10 1080 \(height)\" role=\"img\">\n"
     addStates()

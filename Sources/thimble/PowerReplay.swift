@@ -42,14 +42,23 @@ struct PowerReplay {
   }
 
   private func printTable(_ timeline: PowerTimeline) {
-    let rows = [PowerTimeline.titles] + timeline.changes.map { PowerTimeline.cells($0) }
-    TextTable.print(rows, isLeft: { $0 > 1 }, bars: timeline.changes.map { _ in 0 })
+    // The columns but the last two, which are long.
+    let widths = [10, 10, 10, 13, 14]
+    func printRow(_ cells: [String]) {
+      var line = ""
+      for column in widths.indices {
+        line +=
+          column < 2
+          ? TextColumn.right(cells[column], widths[column]) + "  " : TextColumn.left(cells[column], widths[column])
+      }
+      Console.line(line + TextColumn.left(cells[5], 52) + "  " + cells[6])
+    }
+    printRow(PowerTimeline.titles)
+    for change in timeline.changes { printRow(PowerTimeline.cells(change)) }
     let more = timeline.changeCount - timeline.changes.count
     if more > 0 { Console.line("  and \(more) more changes") }
     Console.line("")
-    Console.line(
-      "\(timeline.sampleCount) readings, \(PowerTimeline.time(timeline.milliseconds)), \(timeline.changeCount - 1) changes; "
-        + timeline.shares)
+    Console.line(timeline.summary)
   }
 
   /// Heat in rows, below it threads and states, a column for each share of the time.

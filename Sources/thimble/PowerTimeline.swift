@@ -91,7 +91,7 @@ struct PowerTimeline {
     var text = "\(decision.threadCount) thread" + (decision.threadCount == 1 ? "" : "s")
     if !decision.processors.isEmpty { text += " on " + PowerTable.list(decision.processors.sorted()) }
     if decision.dutyPercent != 100 { text += ", \(decision.dutyPercent) % of the time" }
-    if decision.batchWindowMicros != 0 { text += ", \(decision.batchWindowMicros) µs for a batch" }
+    if decision.batchWindowMicros != 0 { text += ", \(decision.batchWindowMicros) µs batches" }
     return decision.spins ? text : text + ", parks"
   }
 
@@ -119,8 +119,12 @@ struct PowerTimeline {
     return (hours > 0 ? "\(hours):" + two(minute) : "\(minute)") + ":" + two(rest / 1000) + ".\(rest % 1000 / 100)"
   }
 
+  var summary: String {
+    "\(sampleCount) readings, " + PowerTimeline.time(milliseconds) + ", \(changeCount - 1) changes; " + shares
+  }
+
   /// `nominal 95 %, fair 5 %` of the time.
-  var shares: String {
+  private var shares: String {
     var text = ""
     for state in ThermalState.allCases where stateMilliseconds[state.rawValue] > 0 {
       text += (text.isEmpty ? "" : ", ") + state.name + " "
