@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 
@@ -86,6 +87,26 @@ import Testing
     let tree = try SensorTree.raspberryPi4()
     let result = try power(["--root", tree.path, "--watch", "--seconds", "1"])
     #expect(result.output.split(separator: "\n").count == 1 && result.output.contains("nominal on mains"))
+  }
+
+  /// Quotas move while it watches; the kernel tells of each.
+  @Test func changesAreWatched() throws {
+    let tree = try SensorTree.container()
+    let ends = Mutex(false)
+    let mover = Thread {
+      var isWide = false
+      while !ends.withLock({ $0 }) {
+        isWide.toggle()
+        try? tree.set("sys/fs/cgroup/pod/app/cpu.max", isWide ? "300000 100000" : "100000 100000")
+        Thread.sleep(forTimeInterval: 0.2)
+      }
+    }
+    mover.start()
+    defer { ends.withLock { $0 = true } }
+    let result = try power(["--root", tree.path, "--watch", "--seconds", "3"])
+    let lines = result.output.split(separator: "\n")
+    #expect(lines.count >= 2, "\(result.output)")
+    #expect(lines.contains { $0.contains(": 1 thread:") } && lines.contains { $0.contains(": 3 threads:") })
   }
 
   @Test func wrongUsesAreOneClearLine() throws {
