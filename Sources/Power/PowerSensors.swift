@@ -47,9 +47,7 @@ public final class PowerSensors {
 
   /// Files that `PowerNotices` watches: of sysfs, whose drivers say when they change; and those that somebody writes.
   var changingFiles: [String] { firmware.watchedFiles }
-  var writtenFiles: [String] {
-    firmware.writtenFiles + limits.quotaDirectories.map { $0.path + ($0.isUnified ? "/cpu.max" : "/cpu.cfs_quota_us") }
-  }
+  var writtenFiles: [String] { firmware.writtenFiles + limits.writtenFiles }
 
   public func read(nowNanoseconds: Int64 = Clock.nowNanoseconds) -> PowerReadings {
     if PowerSensors.isDue(scannedAt, PowerSensors.scanIntervalNanoseconds, nowNanoseconds) { scan() }
