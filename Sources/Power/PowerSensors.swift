@@ -20,6 +20,7 @@ public final class PowerSensors {
   private var supply = PowerReadings.PowerSupply()
   private var energy = EnergyCounters()
   private var firmware: FirmwareSensors
+  private var mustScan = false
   private var scannedAt: Int64?
   private var supplyReadAt: Int64?
 
@@ -33,7 +34,7 @@ public final class PowerSensors {
   }
 
   /// Devices have come, gone or changed: the next reading looks for them.
-  public func devicesChanged() { scannedAt = nil }
+  public func devicesChanged() { mustScan = true }
 
   /// A supply has changed: the next reading asks it.
   public func supplyChanged() { supplyReadAt = nil }
@@ -50,8 +51,12 @@ public final class PowerSensors {
   var writtenFiles: [String] { firmware.writtenFiles + limits.writtenFiles }
 
   public func read(nowNanoseconds: Int64 = Clock.nowNanoseconds) -> PowerReadings {
-    if PowerSensors.isDue(scannedAt, PowerSensors.scanIntervalNanoseconds, nowNanoseconds) { scan() }
-    scannedAt = scannedAt ?? nowNanoseconds
+    let lastScan = scannedAt ?? nowNanoseconds
+    scannedAt = lastScan
+    if mustScan || PowerSensors.isDue(lastScan, PowerSensors.scanIntervalNanoseconds, nowNanoseconds) {
+      scan()
+      scannedAt = nowNanoseconds
+    }
     var readings = PowerReadings()
     if !thermal.read(into: &readings) {
       thermal.scan(root: root)
@@ -85,6 +90,6 @@ public final class PowerSensors {
     energy.scan(root: root)
     firmware.scan(root: root)
     supplyReadAt = nil
-    scannedAt = nil
+    mustScan = false
   }
 }
