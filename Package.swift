@@ -43,7 +43,7 @@ var targets: [Target] = [
   module("Protocols", ["Tensors"]),
   module("Devices", ["System", "Power", "Protocols"]),
   module("Serving", ["Tensors", "System", "ModelFile", "Memory", "Runtime", "Power", "Protocols", "Devices"]),
-  module("ThimbleClient", ["Tensors", "System", "Protocols"]),
+  module("ThimbleClient", ["Tensors", "System", "Protocols"], pages: ["python"]),
   module("Checks", ["System", "ModelFile", "Importing", "Memory", "Runtime", "CKernels"]),
   .executableTarget(name: "thimble-selftest", dependencies: ["System", "Checks"], swiftSettings: swift),
   .executableTarget(

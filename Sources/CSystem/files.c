@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "thimble_system.h"
@@ -44,6 +45,46 @@ int32_t thimble_create_memory_file(const char *name) {
 int32_t thimble_open_append(const char *path, uint32_t mode) {
   RESULT(open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, mode));
 }
+
+// linux/fcntl.h and linux/magic.h, which musl's sysroot lacks.
+enum { GET_SEALS = 1034, ADD_SEALS = 1033, SEAL_SHRINK = 2, SEAL_GROW = 4 };
+#define TMPFS 0x01021994u
+#define RAMFS 0x858458f6u
+
+static int32_t close_with(int32_t fd, int32_t error) {
+  close(fd);
+  return -error;
+}
+static bool is_in_memory(int32_t fd) {
+  struct statfs s;
+  if (fstatfs(fd, &s) < 0) return false;
+  return (uint32_t)s.f_type == TMPFS || (uint32_t)s.f_type == RAMFS;
+}
+int32_t thimble_create_sealed_memory_file(const char *name, int64_t byte_count) {
+  int32_t fd = (int32_t)syscall(SYS_memfd_create, name, 3u /* MFD_CLOEXEC | MFD_ALLOW_SEALING */);
+  if (fd < 0) return -errno;
+  if (ftruncate(fd, byte_count) < 0 || fcntl(fd, ADD_SEALS, SEAL_SHRINK | SEAL_GROW) < 0) return close_with(fd, errno);
+  return fd;
+}
+int32_t thimble_create_in_memory_at(const char *path, int64_t byte_count) {
+  int32_t fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return -errno;
+  if (ftruncate(fd, byte_count) == 0) return fd;
+  int32_t error = errno;
+  unlink(path);
+  return close_with(fd, error);
+}
+int32_t thimble_seals(int32_t fd) {
+  // Huge pages have other rules for sizes.
+  if (!is_in_memory(fd)) return -EINVAL;
+  RESULT(fcntl(fd, GET_SEALS));
+}
+bool thimble_is_writable(int32_t fd) { return (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR; }
+int32_t thimble_open_in_memory(const char *path) {
+  int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (fd < 0) return -errno;
+  return is_in_memory(fd) ? fd : close_with(fd, EOPNOTSUPP);
+}
 int32_t thimble_duplicate(int32_t fd) { RESULT(fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
 int32_t thimble_close(int32_t fd) { RESULT(close(fd)); }
 int64_t thimble_read(int32_t fd, void *buffer, size_t count) { RESULT((int64_t)read(fd, buffer, count)); }
@@ -62,6 +103,7 @@ static void fill_status(const struct stat *from, thimble_file_status *to) {
   to->modified_nanoseconds = (int64_t)from->st_mtim.tv_sec * 1000000000 + from->st_mtim.tv_nsec;
   to->device = from->st_dev;
   to->inode = from->st_ino;
+  to->user = from->st_uid;
   to->is_directory = S_ISDIR(from->st_mode);
   to->is_regular = S_ISREG(from->st_mode);
   to->is_socket = S_ISSOCK(from->st_mode);

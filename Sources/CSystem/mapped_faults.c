@@ -1,6 +1,7 @@
 // What becomes of a page of a mapped file that cannot be read: the file was cut off, or reading the disk failed. The kernel
 // says so by SIGBUS in the thread that touched it. Where a guarded region holds the page, zeros take the region's place, the
-// fault is counted, and the thread goes on; whoever owns the region asks for the count and throws the result away.
+// fault is counted, and the thread goes on; whoever owns the region asks for the count and throws the result away. Writes to a
+// region that may be written to go on in the zeros.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
@@ -24,6 +25,7 @@ typedef struct {
   atomic_uint fault_count;
   atomic_uintptr_t start;
   atomic_size_t byte_count;
+  atomic_bool is_writable;
   atomic_bool is_taken;
 } region;
 
@@ -35,10 +37,11 @@ static pthread_once_t installation = PTHREAD_ONCE_INIT;
 
 // Puts zeros in the place of the whole region: one fault instead of one a page, and no more mappings than before. A page that
 // nobody writes to takes no memory.
-static bool replace(uintptr_t start, size_t byte_count) {
+static bool replace(uintptr_t start, size_t byte_count, bool is_writable) {
   // Not mmap(): musl's waits for a lock.
+  int protection = is_writable ? PROT_READ | PROT_WRITE : PROT_READ;
   long result = syscall(
-      SYS_mmap, start, byte_count, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0L);
+      SYS_mmap, start, byte_count, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0L);
   return result != -1;
 }
 
@@ -50,12 +53,13 @@ static bool is_handled(uintptr_t address) {
     if (version % 2 == 1) continue;
     uintptr_t start = atomic_load_explicit(&r->start, memory_order_relaxed);
     size_t byte_count = atomic_load_explicit(&r->byte_count, memory_order_relaxed);
+    bool is_writable = atomic_load_explicit(&r->is_writable, memory_order_relaxed);
     atomic_thread_fence(memory_order_acquire);
     if (atomic_load_explicit(&r->version, memory_order_relaxed) != version) continue;
     if (address < start || address - start >= byte_count) continue;
     // Counted first: another thread may read the zeros as soon as they are there.
     atomic_fetch_add_explicit(&r->fault_count, 1, memory_order_seq_cst);
-    return replace(start, byte_count);
+    return replace(start, byte_count, is_writable);
   }
   return false;
 }
@@ -80,7 +84,7 @@ static void install(void) {
   if (sigaction(SIGBUS, &action, &previous_action) < 0) installation_error = -errno;
 }
 
-int32_t thimble_guard_region(void *base, size_t byte_count) {
+int32_t thimble_guard_region(void *base, size_t byte_count, bool is_writable) {
   pthread_once(&installation, install);
   if (installation_error < 0) return installation_error;
   size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -91,6 +95,7 @@ int32_t thimble_guard_region(void *base, size_t byte_count) {
     atomic_thread_fence(memory_order_release);
     atomic_store_explicit(&r->start, (uintptr_t)base, memory_order_relaxed);
     atomic_store_explicit(&r->byte_count, (byte_count + page - 1) / page * page, memory_order_relaxed);
+    atomic_store_explicit(&r->is_writable, is_writable, memory_order_relaxed);
     atomic_store_explicit(&r->fault_count, 0, memory_order_relaxed);
     atomic_fetch_add_explicit(&r->version, 1, memory_order_release);
     int used = atomic_load(&used_count);

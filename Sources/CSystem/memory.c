@@ -15,6 +15,9 @@ static void *mapped(void *base, int32_t *error) {
 void *thimble_map_file(int32_t fd, size_t count, int32_t *error) {
   return mapped(mmap(NULL, count, PROT_READ, MAP_PRIVATE, fd, 0), error);
 }
+void *thimble_map_shared(int32_t fd, int64_t offset, size_t count, bool is_writable, int32_t *error) {
+  return mapped(mmap(NULL, count, is_writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, offset), error);
+}
 void *thimble_map_anonymous(size_t count, int32_t *error) {
   return mapped(mmap(NULL, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), error);
 }

@@ -1,5 +1,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
@@ -38,6 +40,38 @@ int32_t thimble_listen(const char *path, int32_t backlog, uint32_t mode) {
   return fd;
 }
 
+int32_t thimble_listen_tcp(uint32_t host, uint16_t port, int32_t backlog) {
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -errno;
+  int one = 1;
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(host)}};
+  // Accepted sockets inherit TCP_NODELAY.
+  if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
+      setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) < 0 ||
+      bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, backlog) < 0) {
+    int32_t error = errno;
+    close(fd);
+    return -error;
+  }
+  return fd;
+}
+
+int32_t thimble_connection_of(int32_t fd, thimble_connection *connection) {
+  struct sockaddr_in own, peer;
+  socklen_t own_length = sizeof own, peer_length = sizeof peer;
+  if (getsockname(fd, (struct sockaddr *)&own, &own_length) < 0) return -errno;
+  if (getpeername(fd, (struct sockaddr *)&peer, &peer_length) < 0) return -errno;
+  if (own_length != sizeof own || own.sin_family != AF_INET) return -EAFNOSUPPORT;
+  *connection = (thimble_connection){own.sin_addr.s_addr, peer.sin_addr.s_addr, ntohs(own.sin_port), ntohs(peer.sin_port)};
+  return 0;
+}
+int32_t thimble_listening_port(int32_t fd) {
+  struct sockaddr_in own;
+  socklen_t length = sizeof own;
+  if (getsockname(fd, (struct sockaddr *)&own, &length) < 0) return -errno;
+  return ntohs(own.sin_port);
+}
+
 static int32_t connect_to(const char *path, int flags) {
   struct sockaddr_un address;
   int32_t bad = unix_address(path, &address);
@@ -63,11 +97,49 @@ int64_t thimble_receive(int32_t fd, void *buffer, size_t count) {
   int64_t r = recv(fd, buffer, count, 0);
   return r < 0 ? -errno : r;
 }
+// Room for one descriptor, and not a byte more: those that find none are closed by the kernel.
+typedef union {
+  char bytes[CMSG_SPACE(sizeof(int32_t))];
+  struct cmsghdr alignment;
+} descriptor_room;
+
+int64_t thimble_receive_passed(int32_t fd, void *buffer, size_t count, int32_t *passed) {
+  descriptor_room room;
+  struct iovec vector = {buffer, count};
+  struct msghdr message = {
+      .msg_iov = &vector, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = CMSG_LEN(sizeof(int32_t))};
+  *passed = -1;
+  int64_t r = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+  if (r < 0) return -errno;
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+      header->cmsg_len == CMSG_LEN(sizeof(int32_t)))
+    memcpy(passed, CMSG_DATA(header), sizeof *passed);
+  return r;
+}
+int64_t thimble_peer_user(int32_t fd) {
+  struct ucred peer;
+  socklen_t length = sizeof peer;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0) return -errno;
+  return length == sizeof peer ? (int64_t)peer.uid : -ENOTSUP;
+}
 int64_t thimble_send(int32_t fd, const thimble_bytes *parts, size_t count) {
+  return thimble_send_passing(fd, parts, count, -1);
+}
+int64_t thimble_send_passing(int32_t fd, const thimble_bytes *parts, size_t count, int32_t passed) {
   struct iovec vectors[16];
   if (count > 16) count = 16;
   for (size_t i = 0; i < count; i++) vectors[i] = (struct iovec){(void *)parts[i].base, parts[i].count};
   struct msghdr message = {.msg_iov = vectors, .msg_iovlen = count};
+  descriptor_room room = {.bytes = {0}};
+  if (passed >= 0) {
+    message.msg_control = room.bytes;
+    message.msg_controllen = CMSG_SPACE(sizeof passed);
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    *header = (struct cmsghdr){
+        .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof passed)};
+    memcpy(CMSG_DATA(header), &passed, sizeof passed);
+  }
   int64_t r = sendmsg(fd, &message, MSG_NOSIGNAL);
   return r < 0 ? -errno : r;
 }

@@ -16,6 +16,10 @@ public final class MemoryBudget: Sendable {
     case decoder
     case stacks
     case buffers
+    /// Results that are kept for requests alike.
+    case responses
+    /// Memory that clients share with the process.
+    case regions
 
     public var name: String {
       switch self {
@@ -26,6 +30,8 @@ public final class MemoryBudget: Sendable {
       case .decoder: "decoder"
       case .stacks: "stacks"
       case .buffers: "buffers"
+      case .responses: "responses"
+      case .regions: "regions"
       }
     }
   }

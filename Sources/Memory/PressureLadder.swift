@@ -4,7 +4,7 @@ public struct PressureLadder: Sendable {
   /// How far down; every rung includes those before it.
   public enum Rung: Int, CaseIterable, Comparable, Sendable {
     case none
-    /// No buffers are kept for the next request.
+    /// No results are kept, and no buffers for the next request.
     case spares
     /// Models that are idle keep no weights.
     case idleCaches

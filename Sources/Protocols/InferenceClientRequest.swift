@@ -9,12 +9,18 @@ public struct InferenceClientRequest {
     public var shape: Shape
     /// The elements, little-endian and row-major. They must outlive the encoded request, which points to them.
     public var bytes: UnsafeRawBufferPointer
+    /// Where the elements stand instead of in the request.
+    public var shared: SharedMemoryReference?
 
-    public init(name: String, elementType: ElementType, shape: Shape, bytes: UnsafeRawBufferPointer) {
+    public init(
+      name: String, elementType: ElementType, shape: Shape, bytes: UnsafeRawBufferPointer,
+      shared: SharedMemoryReference? = nil
+    ) {
       self.name = name
       self.elementType = elementType
       self.shape = shape
       self.bytes = bytes
+      self.shared = shared
     }
   }
 
@@ -53,9 +59,16 @@ public struct InferenceClientRequest {
       writer.member("name", input.name)
       writer.member("datatype", input.elementType.name)
       writer.member("shape", input.shape.dimensions)
-      writer.binaryDataSize(input.bytes.count)
+      if let shared = input.shared {
+        writer.key("parameters")
+        writer.beginObject()
+        shared.writeMembers(to: &writer)
+        writer.endObject()
+      } else {
+        writer.binaryDataSize(input.bytes.count)
+        result.parts.append(.tensor(input.bytes))
+      }
       writer.endObject()
-      result.parts.append(.tensor(input.bytes))
     }
     writer.endArray()
     if !outputs.isEmpty { writer.member("outputs", outputs) }
@@ -70,11 +83,12 @@ extension InferenceOutputRequest: JSONWritable {
   public func write(to writer: inout JSONWriter) {
     writer.beginObject()
     writer.member("name", name)
-    if binaryData != nil || classificationCount > 0 {
+    if binaryData != nil || classificationCount > 0 || shared != nil {
       writer.key("parameters")
       writer.beginObject()
       if let binaryData { writer.member("binary_data", binaryData) }
       if classificationCount > 0 { writer.member("classification", classificationCount) }
+      shared?.writeMembers(to: &writer)
       writer.endObject()
     }
     writer.endObject()

@@ -72,25 +72,30 @@ extension InferenceOutputRequest {
     var name: String?
     var binaryData: Bool?
     var classificationCount = 0
+    var shared = SharedMemoryParameters()
     try reader.beginObject()
     while let key = try reader.nextKey() {
       switch key {
       case "name": name = try reader.readString()
       case "parameters":
-        (binaryData, classificationCount) = (nil, 0)
+        (binaryData, classificationCount, shared) = (nil, 0, SharedMemoryParameters())
         try reader.beginObject()
         while let parameter = try reader.nextKey() {
           switch parameter {
           case "binary_data": binaryData = try reader.readFlag(of: parameter)
           case "classification": classificationCount = try reader.readCount(of: parameter)
-          default: try reader.skipValue()
+          default: if try !shared.read(parameter, &reader) { try reader.skipValue() }
           }
         }
       default: try reader.skipValue()
       }
     }
     guard let name else { throw .fieldMissing(field: "name", owner: "output") }
-    self.init(name: name, binaryData: binaryData, classificationCount: classificationCount)
+    let reference = try shared.reference(owner: name)
+    guard reference == nil || classificationCount == 0 else {
+      throw .fieldInvalid(field: "classification", expected: "left out where shared_memory_region is given")
+    }
+    self.init(name: name, binaryData: binaryData, classificationCount: classificationCount, shared: reference)
   }
 }
 

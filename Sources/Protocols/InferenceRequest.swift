@@ -42,10 +42,15 @@ public struct InferenceOutputRequest: Equatable, Sendable {
   public let binaryData: Bool?
   /// How many of the highest elements to answer as `value:index[:label]`; 0: the tensor itself.
   public let classificationCount: Int
+  /// Where to write the output; nil: into the answer.
+  public let shared: SharedMemoryReference?
 
-  public init(name: String, binaryData: Bool? = nil, classificationCount: Int = 0) {
+  public init(
+    name: String, binaryData: Bool? = nil, classificationCount: Int = 0, shared: SharedMemoryReference? = nil
+  ) {
     self.name = name
     self.binaryData = binaryData
     self.classificationCount = classificationCount
+    self.shared = shared
   }
 }

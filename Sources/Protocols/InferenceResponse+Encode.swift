@@ -47,7 +47,12 @@ extension InferenceOutput {
     writer.member("name", name)
     writer.member("datatype", elementType.name)
     writer.member("shape", shape.dimensions)
-    if isBinary {
+    if let shared {
+      writer.key("parameters")
+      writer.beginObject()
+      shared.writeMembers(to: &writer)
+      writer.endObject()
+    } else if isBinary {
       writer.binaryDataSize(bytes.count)
       parts.append(.tensor(bytes))
     } else {

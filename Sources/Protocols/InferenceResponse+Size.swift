@@ -18,6 +18,7 @@ extension InferenceOutput {
   fileprivate var encodedBytesMax: Int {
     let frame = 120 + name.jsonBytesMax + 21 * (shape.rank + 1)
     if let classification { return frame + classification.encodedBytesMax(shape, elements: bytes.count) }
+    if let shared { return frame + 120 + shared.region.jsonBytesMax }
     return isBinary ? frame : frame + bytes.count / elementType.byteCount * elementType.jsonBytesMax
   }
 }

@@ -42,10 +42,12 @@ public struct InferenceOutput {
   public var isBinary: Bool
   /// What to answer in place of the tensor, or nil.
   public var classification: Classification?
+  /// Where the elements stand in memory that the client shares, in place of the tensor, or nil.
+  public var shared: SharedMemoryReference?
 
   public init(
     name: String, elementType: ElementType, shape: Shape, bytes: UnsafeRawBufferPointer, isBinary: Bool = false,
-    classification: Classification? = nil
+    classification: Classification? = nil, shared: SharedMemoryReference? = nil
   ) {
     self.name = name
     self.elementType = elementType
@@ -53,6 +55,7 @@ public struct InferenceOutput {
     self.bytes = bytes
     self.isBinary = isBinary
     self.classification = classification
+    self.shared = shared
   }
 
   /// The output as `requested`, where the request names its outputs, and `parameters` ask for it.
@@ -66,7 +69,8 @@ public struct InferenceOutput {
       name: name, elementType: elementType, shape: shape, bytes: bytes,
       isBinary: requested?.binaryData ?? parameters.binaryDataOutput,
       classification: count > 0
-        ? Classification(count: count, labels: labels, hasBatchDimension: hasBatchDimension) : nil)
+        ? Classification(count: count, labels: labels, hasBatchDimension: hasBatchDimension) : nil,
+      shared: requested?.shared.map { .init(region: $0.region, offset: $0.offset, byteCount: bytes.count) })
   }
 }
 

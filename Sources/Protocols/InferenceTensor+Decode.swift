@@ -1,7 +1,7 @@
 import Tensors
 
 extension InferenceTensor {
-  /// Writes the elements, little-endian and row-major, over all of `destination`.
+  /// Writes the elements, little-endian and row-major, over all of `destination`. For a `shared` payload `body` is the region.
   ///
   /// JSON arrays may be nested in any way; elements count in the order of the text. Integers may be written as `3.0`;
   /// FP32 takes any number and rounds to nearest; BOOL takes true and false, and in binary any byte, of which all but 0
@@ -16,6 +16,9 @@ extension InferenceTensor {
     }
     switch payload {
     case .binary(let range): try copy(try slice(body, range), into: destination)
+    case .shared(let reference):
+      guard let range = reference.range else { throw .shapeInvalid(tensor: name) }
+      try copy(try slice(body, range), into: destination)
     case .json(let range): try decodeJSON(try slice(body, range), offset: range.lowerBound, into: destination)
     }
   }

@@ -6,6 +6,8 @@ public enum InferencePayload: Equatable, Sendable {
   case binary(Range<Int>)
   /// A JSON array of numbers or Booleans, flat or nested; checked JSON, unchecked elements.
   case json(Range<Int>)
+  /// Elements as in `binary`, in memory that client and server share: that is the body then.
+  case shared(SharedMemoryReference)
 }
 
 /// A tensor of a message that was parsed. Its size in bytes is known to fit an Int.
@@ -23,7 +25,12 @@ public struct InferenceTensor: Equatable, Sendable {
     guard let elements = shape.checkedElementCount else { throw .shapeInvalid(tensor: name) }
     let (bytes, overflow) = elements.multipliedReportingOverflow(by: elementType.byteCount)
     guard !overflow else { throw .shapeInvalid(tensor: name) }
-    guard case .binary(let range) = payload else { return }
-    guard range.count == bytes else { throw .byteCountMismatch(tensor: name, expected: bytes, actual: range.count) }
+    let actual: Int
+    switch payload {
+    case .binary(let range): actual = range.count
+    case .shared(let reference): actual = reference.byteCount
+    case .json: return
+    }
+    guard actual == bytes else { throw .byteCountMismatch(tensor: name, expected: bytes, actual: actual) }
   }
 }

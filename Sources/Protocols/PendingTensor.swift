@@ -8,6 +8,7 @@ struct PendingTensor {
   var data: Range<Int>?
   /// At least 0.
   var binaryBytes: Int?
+  private var shared = SharedMemoryParameters()
 
   /// An array of tensors.
   static func list(_ reader: inout JSONReader) throws(ProtocolError) -> [PendingTensor] {
@@ -68,11 +69,12 @@ struct PendingTensor {
 
   private mutating func readParameters(_ reader: inout JSONReader) throws(ProtocolError) {
     binaryBytes = nil
+    shared = SharedMemoryParameters()
     try reader.beginObject()
     while let key = try reader.nextKey() {
       if key == "binary_data_size" {
         binaryBytes = try reader.readCount(of: key)
-      } else {
+      } else if try !shared.read(key, &reader) {
         try reader.skipValue()
       }
     }
@@ -89,11 +91,14 @@ struct PendingTensor {
         ? .datatypeUnsupported(tensor: name, datatype: datatype) : .datatypeUnknown(tensor: name, datatype: datatype)
     }
     let payload: InferencePayload
-    switch (data, binaryBytes) {
-    case (let data?, nil): payload = .json(data)
-    case (nil, _?): payload = .binary(binary)
-    case (nil, nil): throw .fieldMissing(field: "data", owner: name)
-    case (_?, _?): throw .fieldInvalid(field: "data", expected: "left out where binary_data_size is given")
+    switch (data, binaryBytes, try shared.reference(owner: name)) {
+    case (let data?, nil, nil): payload = .json(data)
+    case (nil, _?, nil): payload = .binary(binary)
+    case (nil, nil, let reference?): payload = .shared(reference)
+    case (nil, nil, nil): throw .fieldMissing(field: "data", owner: name)
+    case (_?, _, nil): throw .fieldInvalid(field: "data", expected: "left out where binary_data_size is given")
+    default:
+      throw .fieldInvalid(field: "shared_memory_region", expected: "left out where data or binary_data_size is given")
     }
     let tensor = InferenceTensor(name: name, elementType: elementType, shape: Shape(dimensions), payload: payload)
     try tensor.checkSize()

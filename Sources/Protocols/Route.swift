@@ -9,6 +9,21 @@ public struct ModelReference: Equatable, Sendable {
   }
 }
 
+/// How a region of shared memory came to the server.
+public enum SharedMemoryKind: Equatable, Sendable {
+  /// By the name of a POSIX shared memory object, as Triton has it.
+  case system
+  /// By a descriptor that came with the request.
+  case passed
+}
+
+/// What to do with a region, or with all where none is named.
+public enum SharedMemoryAction: Equatable, Sendable {
+  case status(String?)
+  case register(String)
+  case unregister(String?)
+}
+
 /// What a request's method and path ask for.
 ///
 /// A HEAD is routed as the GET it mirrors; the server leaves the body out.
@@ -27,6 +42,7 @@ public enum Route: Equatable, Sendable {
   case repositoryLoad(model: String)
   case repositoryUnload(model: String)
   case metrics
+  case sharedMemory(SharedMemoryKind, SharedMemoryAction)
   /// What each model holds of the memory budget.
   case residents
   /// What a model would take and how fast it would be under a budget.
@@ -52,6 +68,8 @@ public enum Route: Equatable, Sendable {
     case "health": return (health(rest), false)
     case "models": return models(rest)
     case "repository": return (repository(rest), true)
+    case "systemsharedmemory": return sharedMemory(.system, rest)
+    case "thimble" where rest.first == "memory": return sharedMemory(.passed, rest.dropFirst())
     case "thimble": return thimble(rest)
     default: return (.notFound, false)
     }
@@ -63,6 +81,22 @@ public enum Route: Equatable, Sendable {
     case "models": return (.residents, false)
     case "plan": return (.plan, true)
     case "governor": return (.governor, false)
+    default: return (.notFound, false)
+    }
+  }
+
+  /// `status`, `unregister` or `region/R/verb`.
+  private static func sharedMemory(
+    _ kind: SharedMemoryKind, _ path: ArraySlice<String>
+  ) -> (route: Route, needsPost: Bool) {
+    let path = Array(path)
+    let isOne = path.count == 3 && path[0] == "region" && !path[1].isEmpty
+    guard isOne || path.count == 1 else { return (.notFound, false) }
+    let name = isOne ? path[1] : nil
+    switch (path[path.count - 1], name) {
+    case ("status", _): return (.sharedMemory(kind, .status(name)), false)
+    case ("register", let name?): return (.sharedMemory(kind, .register(name)), true)
+    case ("unregister", _): return (.sharedMemory(kind, .unregister(name)), true)
     default: return (.notFound, false)
     }
   }

@@ -10,17 +10,20 @@ final class Answer: @unchecked Sendable {
   var allow: String?
   /// What the body's tensors point into.
   let tensors: Buffer?
+  /// The same where they are kept for other requests too.
+  private let kept: ResponseCache.Entry?
   /// The reservation of the body's own bytes.
   private let held: HeldMemory?
 
   init(
     _ status: HTTPStatus, contentType: String? = HTTPResponseHead.json, body: EncodedInference,
-    tensors: Buffer? = nil, held: HeldMemory? = nil
+    tensors: Buffer? = nil, kept: ResponseCache.Entry? = nil, held: HeldMemory? = nil
   ) {
     self.status = status
     self.contentType = contentType
     self.body = body
     self.tensors = tensors
+    self.kept = kept
     self.held = held
   }
 

@@ -5,8 +5,10 @@ import System
 final class Buffer: @unchecked Sendable {
   private let arena: Arena
 
-  init(byteCount: Int, budget: MemoryBudget) throws(MemoryError) {
-    arena = try Arena(byteCount: byteCount, for: .buffers, budget: budget)
+  init(
+    byteCount: Int, budget: MemoryBudget, for purpose: MemoryBudget.Purpose = .buffers
+  ) throws(MemoryError) {
+    arena = try Arena(byteCount: byteCount, for: purpose, budget: budget)
   }
 
   var bytes: UnsafeMutableRawBufferPointer {

@@ -14,6 +14,10 @@ struct ConfigurationDocument: JSONWritable {
     writer.key("version_policy")
     writePolicy(to: &writer)
     writer.member("max_batch_size", 0)
+    writer.key("response_cache")
+    writer.beginObject()
+    writer.member("enable", model.configuration.cachesResponses)
+    writer.endObject()
     writePorts("input", model.inputs, to: &writer)
     writePorts("output", model.outputs, to: &writer)
     if model.configuration.periodNanoseconds > 0 {

@@ -27,6 +27,10 @@ final class Connection {
   let token: UInt64
   let slot: Int
   let socket: Socket
+  /// Whose regions of shared memory it may use. Found when it is wanted: it may take a while over TCP.
+  private(set) lazy var client = SharedRegions.Client(user: socket.peerUser, connection: token)
+  /// A file that came with the bytes of the exchange under way; closed with it where nobody claims it.
+  private(set) var passed: File?
   var interest: EventPoll.Interest = .readable
   private(set) var phase = Phase.head
   private(set) var received: ReceiveBuffer
@@ -92,7 +96,7 @@ final class Connection {
       return Received(count: count, isAll: count < space.count)
     }
     let space = received.space()
-    guard let count = try socket.receive(into: space) else { return nil }
+    guard let count = try socket.receive(into: space, passed: &passed) else { return nil }
     if phase == .head, received.isEmpty { deadlineNanoseconds = now + ServingLimits.headNanoseconds }
     if phase == .body { deadlineNanoseconds = transfer.next(after: count, now: now) }
     received.fill(count)
@@ -223,6 +227,8 @@ final class Connection {
     if let tensors = answer?.tensors { buffers.give(tensors) }
     (answer, outgoing, head, decoder, refusal) = (nil, nil, nil, nil, nil)
     roomRequestCount = 0
+    // What came with the next request's bytes stays.
+    if received.isEmpty { passed = nil }
     lastActiveNanoseconds = Clock.nowNanoseconds
     if lingersAfterAnswer {
       phase = .lingering

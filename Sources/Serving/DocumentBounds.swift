@@ -39,7 +39,7 @@ extension RepositoryIndexEntry {
 
 extension ConfigurationDocument {
   var jsonBytesMax: Int {
-    var byteCount = 256 + model.name.jsonByteCount + model.configuration.labels.jsonBytesMax
+    var byteCount = 320 + model.name.jsonByteCount + model.configuration.labels.jsonBytesMax
     if case .specific(let versions) = model.configuration.versionPolicy { byteCount += 21 * versions.count }
     for port in model.inputs + model.outputs {
       byteCount += 192 + port.name.jsonByteCount + 21 * port.shape.dimensions.count

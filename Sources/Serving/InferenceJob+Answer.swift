@@ -4,28 +4,55 @@ import Runtime
 import Tensors
 
 extension InferenceJob {
-  /// Copies the outputs that the request asks for out of the model, and encodes them.
+  /// Where a result is.
+  enum Outputs {
+    /// In the model, to be copied to the buffer.
+    case session(Session, Buffer)
+    /// In the response cache, where it stays.
+    case kept(ResponseCache.Entry)
+  }
+
+  /// Takes the outputs that the request asks for, and encodes them.
   static func answer(
-    _ request: InferenceRequest, of model: LoadedModel, _ session: Session, _ tensors: Buffer,
-    _ residents: ModelResidents, effort: ComputeEffort, profile: [UInt8]?
+    _ request: InferenceRequest, of model: LoadedModel, _ result: Outputs, _ shared: SharedTensors?,
+    _ residents: ModelResidents, effort: InferenceResponse.Effort?, profile: [UInt8]?
   ) throws(ServingError) -> Answer {
-    var response = response(to: request, of: model, session, tensors)
+    var response = try response(to: request, of: model, result, shared)
     response.profile = profile
-    if let state = effort.state {
-      response.effort = .init(threadCount: session.threadCount(limit: effort.threadLimit), state: state)
-    }
+    response.effort = effort
     let byteCountMax = response.encodedBytesMax
     let held = try residents.findingRoom(sparing: model) { () throws(MemoryError) in
       try residents.buffers.reserve(byteCountMax)
     }
-    let encoded: EncodedInference
-    do { encoded = try response.encoded() } catch { return Answer(.malformed(error)) }
-    return Answer(.ok, contentType: encoded.contentType, body: encoded, tensors: tensors, held: held)
+    return encoded(response, result, held)
   }
 
-  private static func response(
-    to request: InferenceRequest, of model: LoadedModel, _ session: Session, _ tensors: Buffer
-  ) -> InferenceResponse {
+  static func encoded(_ response: InferenceResponse, _ result: Outputs, _ held: HeldMemory?) -> Answer {
+    let encoded: EncodedInference
+    do { encoded = try response.encoded() } catch { return Answer(.malformed(error)) }
+    switch result {
+    case .session(_, let tensors):
+      return Answer(.ok, contentType: encoded.contentType, body: encoded, tensors: tensors, held: held)
+    case .kept(let entry):
+      return Answer(.ok, contentType: encoded.contentType, body: encoded, kept: entry, held: held)
+    }
+  }
+
+  static func response(
+    to request: InferenceRequest, of model: LoadedModel, _ result: Outputs, _ shared: SharedTensors?
+  ) throws(ServingError) -> InferenceResponse {
+    do throws(SharedMemoryError) {
+      let response = try written(request, of: model, result, shared)
+      try shared?.check()
+      return response
+    } catch {
+      throw .sharedMemory(error)
+    }
+  }
+
+  private static func written(
+    _ request: InferenceRequest, of model: LoadedModel, _ result: Outputs, _ shared: SharedTensors?
+  ) throws(SharedMemoryError) -> InferenceResponse {
     let ports = model.outputs
     let wanted = wanted(request, of: ports)
     var offset = 0
@@ -33,13 +60,28 @@ extension InferenceJob {
     outputs.reserveCapacity(wanted.count)
     for (place, index) in wanted.enumerated() {
       let port = ports[index]
-      let bytes = UnsafeMutableRawBufferPointer(rebasing: tensors.bytes[offset..<offset + port.byteCount])
-      session.readOutput(index, into: bytes)
-      offset += aligned(port.byteCount)
+      let requested = request.outputs.isEmpty ? nil : request.outputs[place]
+      let outside = try requested.flatMap { (requested) throws(SharedMemoryError) in
+        try shared?.output(place, requested, count: port.byteCount)
+      }
+      let bytes: UnsafeMutableRawBufferPointer
+      switch result {
+      case .session(let session, let tensors):
+        if let outside {
+          bytes = outside
+        } else {
+          bytes = UnsafeMutableRawBufferPointer(rebasing: tensors.bytes[offset..<offset + port.byteCount])
+          offset += aligned(port.byteCount)
+        }
+        session.readOutput(index, into: bytes)
+      case .kept(let entry):
+        outside?.copyMemory(from: UnsafeRawBufferPointer(entry.output(index)))
+        bytes = outside ?? entry.output(index)
+      }
       outputs.append(
         InferenceOutput(
           name: port.name, elementType: port.elementType, shape: port.shape, bytes: UnsafeRawBufferPointer(bytes),
-          requested: request.outputs.isEmpty ? nil : request.outputs[place], parameters: request.parameters,
+          requested: requested, parameters: request.parameters,
           labels: model.configuration.labels, hasBatchDimension: port.shape.rank >= 2))
     }
     return InferenceResponse(
@@ -52,9 +94,13 @@ extension InferenceJob {
       ? Array(ports.indices) : request.outputs.compactMap { output in ports.firstIndex { $0.name == output.name } }
   }
 
-  /// Bytes of the outputs that the request asks for.
+  /// Bytes of the outputs that the request asks for in its answer.
   static func outputByteCount(_ request: InferenceRequest, of model: LoadedModel) -> Int {
-    wanted(request, of: model.outputs).reduce(0) { $0 + aligned(model.outputs[$1].byteCount) }
+    wanted(request, of: model.outputs).enumerated().reduce(0) {
+      let (place, index) = $1
+      let isOutside = !request.outputs.isEmpty && request.outputs[place].shared != nil
+      return isOutside ? $0 : $0 + aligned(model.outputs[index].byteCount)
+    }
   }
 
   private static func aligned(_ byteCount: Int) -> Int { (byteCount + 63) / 64 * 64 }

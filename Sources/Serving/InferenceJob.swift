@@ -12,17 +12,22 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   private var body: RequestBody?
   private let headerContentLength: Int?
   private let residents: ModelResidents
+  private let regions: SharedRegions
+  private let client: SharedRegions.Client
   private var request: InferenceRequest?
   private var requestMemory: HeldMemory?
+  private var shared: SharedTensors?
   /// When it is too late to start. Unlike `deadlineNanoseconds`, which is the event loop's, the worker reads it.
   private var latestStartNanoseconds = Int64.max
   private var durations = ModelMetrics.Durations()
   private var batch = 1
+  /// Whether the result was kept from an earlier request.
+  private var isHit = false
   private var result: Result<Answer, ServingError>?
 
   init(
     connection: UInt64, model: LoadedModel, metrics: ModelMetrics, body: RequestBody, headerContentLength: Int?,
-    residents: ModelResidents
+    residents: ModelResidents, regions: SharedRegions, client: SharedRegions.Client
   ) {
     self.model = model
     fileFault = model.fileFault
@@ -30,6 +35,8 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     self.body = body
     self.headerContentLength = headerContentLength
     self.residents = residents
+    self.regions = regions
+    self.client = client
     super.init(connection: connection)
     metrics.pendingCount += 1
     model.requestBegan()
@@ -42,6 +49,32 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     guard let body, let model, headerContentLength ?? body.count <= ServingLimits.loopParseBytesMax else { return }
     try parse(body, model)
     deadlineNanoseconds = latestStartNanoseconds
+  }
+
+  /// After `prepare`: the answer to a request in binary whose result is kept. The worker need not know of it.
+  func keptAnswer() -> Answer? {
+    guard let request, let model, let body, !request.parameters.wantsProfile, model.exchange != nil,
+      residents.responses.figures.entryCount > 0,
+      let inputs = InferenceJob.binaryInputs(request, body, shared, of: model),
+      (try? model.checkReadiness()) != nil
+    else { return nil }
+    let start = Clock.nowNanoseconds
+    guard let found = residents.responses.entry(model, like: inputs),
+      let response = try? InferenceJob.response(to: request, of: model, .kept(found), shared)
+    else { return nil }
+    let byteCountMax = response.encodedBytesMax
+    guard byteCountMax <= ServingLimits.loopParseBytesMax, let held = try? residents.buffers.reserve(byteCountMax)
+    else {
+      return nil
+    }
+    durations.queueNanoseconds = start - receivedNanoseconds
+    durations.lookupNanoseconds = Clock.nowNanoseconds - start
+    let answer = InferenceJob.encoded(response, .kept(found), held)
+    dropped()
+    durations.requestNanoseconds = Clock.nowNanoseconds - receivedNanoseconds
+    metrics.hit(durations)
+    body.giveBack()
+    return answer
   }
 
   /// Where it never gets to the worker: the answer to a refusal.
@@ -65,7 +98,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     switch result {
     case .success(let answer):
       durations.requestNanoseconds = elapsed
-      metrics.succeeded(durations, batch: batch)
+      isHit ? metrics.hit(durations) : metrics.succeeded(durations, batch: batch)
       return answer
     case .failure(let error):
       metrics.failed(nanoseconds: elapsed)
@@ -85,7 +118,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     do throws(ServingError) { result = .success(try execute()) } catch { result = .failure(error) }
     model?.requestEnded()
     // What is finished must not keep an unloaded model in memory.
-    (model, body, request, requestMemory) = (nil, nil, nil, nil)
+    (model, body, request, requestMemory, shared) = (nil, nil, nil, nil, nil)
   }
 
   private func execute() throws(ServingError) -> Answer {
@@ -93,7 +126,11 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     if request == nil { try parse(body, model) }
     guard let request else { throw .stopping }
     guard Clock.nowNanoseconds <= latestStartNanoseconds else { throw tooLate }
-    let outputByteCount = InferenceJob.outputByteCount(request, of: model)
+    let entry = request.parameters.wantsProfile ? nil : residents.responses.room(for: model)
+    if let entry, let found = try keptResult(request, body, of: model, entry) {
+      return try InferenceJob.answer(request, of: model, .kept(found), shared, residents, effort: nil, profile: nil)
+    }
+    let outputByteCount = entry == nil ? InferenceJob.outputByteCount(request, of: model) : 0
     let session = try residents.begin(model, holding: body.buffer.bytes.count + outputByteCount)
     // Waking the model counts as waiting.
     let start = Clock.nowNanoseconds
@@ -105,7 +142,15 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     }
     var profile: RequestProfile?
     if request.parameters.wantsProfile { profile = try RequestProfile(session, model, residents) }
-    try InferenceJob.writeInputs(request, body.bytes, to: session)
+    if let entry {
+      for index in session.inputs.indices {
+        session.writeInput(index) { $0.copyMemory(from: UnsafeRawBufferPointer(entry.input(index))) }
+      }
+    } else {
+      try writeInputs(request, body, of: model) { (index, decode) throws(ProtocolError) in
+        try session.writeInput(index, decode)
+      }
+    }
     body.giveBack()
     self.body = nil
     try model.checkFile()
@@ -119,8 +164,13 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     residents.end(model)
     try model.checkFile()
     let inferenceDone = Clock.nowNanoseconds
+    if let entry {
+      for index in session.outputs.indices { session.readOutput(index, into: entry.output(index)) }
+      residents.responses.insert(entry)
+    }
     let answer = try InferenceJob.answer(
-      request, of: model, session, tensors, residents, effort: effort,
+      request, of: model, entry.map { .kept($0) } ?? .session(session, tensors), shared, residents,
+      effort: effort.state.map { .init(threadCount: session.threadCount(limit: effort.threadLimit), state: $0) },
       profile: profile?.json(session, isa: residents.kernels.name))
     durations.inputNanoseconds = inputsDone - start
     durations.inferenceNanoseconds = inferenceDone - inputsDone
@@ -128,7 +178,46 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     return answer
   }
 
+  /// Decodes the inputs into `entry`; returns what the model has answered to the same before.
+  private func keptResult(
+    _ request: InferenceRequest, _ body: RequestBody, of model: LoadedModel, _ entry: ResponseCache.Entry
+  ) throws(ServingError) -> ResponseCache.Entry? {
+    let start = Clock.nowNanoseconds
+    try writeInputs(request, body, of: model) { (index, decode) throws(ProtocolError) in try decode(entry.input(index))
+    }
+    let found = residents.responses.entry(model, like: entry.inputs)
+    durations.lookupNanoseconds = Clock.nowNanoseconds - start
+    guard let found else { return nil }
+    durations.queueNanoseconds = start - receivedNanoseconds
+    isHit = true
+    try model.checkFile()
+    body.giveBack()
+    self.body = nil
+    return found
+  }
+
   // MARK: Either side
+
+  /// The inputs' bytes in the model's order; nil where one has to be parsed, or they are too many for the event loop.
+  private static func binaryInputs(
+    _ request: InferenceRequest, _ body: RequestBody, _ shared: SharedTensors?, of model: LoadedModel
+  ) -> [UnsafeRawBufferPointer]? {
+    var inputs: [UnsafeRawBufferPointer] = []
+    var byteCount = 0
+    for port in model.inputs {
+      guard let place = request.inputs.firstIndex(where: { $0.name == port.name }) else { return nil }
+      let range: Range<Int>?
+      switch request.inputs[place].payload {
+      case .binary(let bytes): range = bytes
+      case .shared(let reference): range = reference.range
+      case .json: range = nil
+      }
+      byteCount += port.byteCount
+      guard let range, byteCount <= ServingLimits.loopLookupBytesMax else { return nil }
+      inputs.append(UnsafeRawBufferPointer(rebasing: (shared?.input(place) ?? body.bytes)[range]))
+    }
+    return inputs
+  }
 
   private func parse(_ body: RequestBody, _ model: LoadedModel) throws(ServingError) {
     // The parser copies names, which may be all of a hostile request's JSON.
@@ -150,6 +239,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
       throw .malformed(error)
     }
     try request.check(against: model)
+    do { shared = try SharedTensors(request, of: model, regions, for: client) } catch { throw .sharedMemory(error) }
     if request.keptByteCount <= ServingLimits.unreservedBytesMax { requestMemory = nil }
     if request.parameters.timeoutMicros > 0 {
       let (nanoseconds, overflow) = request.parameters.timeoutMicros.multipliedReportingOverflow(by: 1000)
@@ -160,17 +250,22 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     self.request = request
   }
 
-  private static func writeInputs(
-    _ request: InferenceRequest, _ body: UnsafeRawBufferPointer, to session: Session
+  /// Calls `write` with each input's index and what decodes it over all of its memory.
+  private func writeInputs(
+    _ request: InferenceRequest, _ body: RequestBody, of model: LoadedModel,
+    _ write: (Int, (UnsafeMutableRawBufferPointer) throws(ProtocolError) -> Void) throws(ProtocolError) -> Void
   ) throws(ServingError) {
-    for index in session.inputs.indices {
-      let name = session.inputs[index].name
-      guard let tensor = request.inputs.first(where: { $0.name == name }) else { continue }  // checked before
+    for index in model.inputs.indices {
+      let name = model.inputs[index].name
+      guard let place = request.inputs.firstIndex(where: { $0.name == name }) else { continue }  // checked before
+      let source = shared?.input(place) ?? body.bytes
       do throws(ProtocolError) {
-        try session.writeInput(index) { (bytes) throws(ProtocolError) in try tensor.decode(from: body, into: bytes) }
+        try write(index) { (bytes) throws(ProtocolError) in try request.inputs[place].decode(from: source, into: bytes)
+        }
       } catch {
         throw .malformed(error)
       }
     }
+    do { try shared?.check() } catch { throw .sharedMemory(error) }
   }
 }

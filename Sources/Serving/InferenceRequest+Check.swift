@@ -32,7 +32,10 @@ extension InferenceRequest {
 
   /// About the heap bytes that the request's own texts take.
   var keptByteCount: Int {
-    (id?.utf8.count ?? 0) + inputs.reduce(0) { $0 + $1.name.utf8.count + 128 }
-      + outputs.reduce(0) { $0 + $1.name.utf8.count + 64 }
+    (id?.utf8.count ?? 0)
+      + inputs.reduce(0) {
+        guard case .shared(let reference) = $1.payload else { return $0 + $1.name.utf8.count + 128 }
+        return $0 + $1.name.utf8.count + reference.region.utf8.count + 128
+      } + outputs.reduce(0) { $0 + $1.name.utf8.count + ($1.shared?.region.utf8.count ?? 0) + 64 }
   }
 }

@@ -1,16 +1,26 @@
 import System
 
-/// The socket that clients connect to, and its file.
+/// The sockets that clients connect to, and the file of the first.
 final class Listener {
-  let socket: Socket
+  private let socket: Socket
+  /// For clients that know no Unix sockets.
+  private let tcpSocket: Socket?
   let path: String
   private let identity: (device: UInt64, inode: UInt64)
   /// The claim to the path, given up with the listener.
   private let claim: File
 
-  /// Listens at `path`, which `claim` holds.
-  init(path: String, claim: consuming File) throws(ServingError) {
+  /// Listens at `path`, which `claim` holds, and at the TCP address, if any.
+  init(path: String, claim: consuming File, tcpAddress: TCPAddress?) throws(ServingError) {
     self.claim = claim
+    do throws(SystemError) {
+      // First, since it leaves no file behind where the other fails.
+      tcpSocket = try tcpAddress.map { (address) throws(SystemError) in
+        try Socket(listeningAtHost: address.host, port: address.port)
+      }
+    } catch {
+      throw .system(error)
+    }
     do throws(SystemError) {
       socket = try Socket(listeningAt: path)
       let status = try FileSystem.status(of: path)
@@ -19,6 +29,36 @@ final class Listener {
       throw error.code == SystemError.addressInUse ? .alreadyServing(path: path) : .system(error)
     }
     self.path = path
+  }
+
+  /// The next client that waits.
+  func accept() throws(SystemError) -> Socket? {
+    if let client = try socket.accept() { return client }
+    switch tcpSocket {
+    case .some(let socket): return try socket.accept()
+    case .none: return nil
+    }
+  }
+
+  func watch(_ poll: borrowing EventPoll, token: UInt64) throws(SystemError) {
+    for descriptor in descriptors { try poll.add(descriptor, .readable, token: token) }
+  }
+
+  func unwatch(_ poll: borrowing EventPoll) { for descriptor in descriptors { poll.remove(descriptor) } }
+
+  private var descriptors: [Int32] {
+    switch tcpSocket {
+    case .some(let tcp): [socket.descriptor, tcp.descriptor]
+    case .none: [socket.descriptor]
+    }
+  }
+
+  /// The TCP port; nil where there is none.
+  var tcpPort: UInt16? {
+    switch tcpSocket {
+    case .some(let tcp): try? tcp.listeningPort()
+    case .none: nil
+    }
   }
 
   /// Makes `path` this process's to listen at, as long as the file returned stays open: `PATH.lock`, locked. A socket file

@@ -12,6 +12,8 @@ final class LoadedModel: @unchecked Sendable {
   let configuration: ModelConfiguration
   let inputs: [Session.Port]
   let outputs: [Session.Port]
+  /// How its results are kept; nil where they are not.
+  let exchange: ExchangeLayout?
   /// What the file was when it was read: a reload of the same file is nothing to do.
   let file: FileIdentity
   let opened: File
@@ -92,6 +94,10 @@ final class LoadedModel: @unchecked Sendable {
     file = identity
     inputs = session.inputs
     outputs = session.outputs
+    exchange =
+      configuration.cachesResponses
+      ? ExchangeLayout(
+        inputByteCounts: inputs.map { $0.byteCount }, outputByteCounts: outputs.map { $0.byteCount }) : nil
     self.session = session
     let now = Clock.nowNanoseconds
     current = Residency(score: UseScore(at: now), lastUsedNanoseconds: now)

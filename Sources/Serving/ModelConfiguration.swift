@@ -17,6 +17,9 @@ struct ModelConfiguration: Equatable, Sendable {
   /// Least time from the start of one inference to the next one's: a promised rate is kept evenly, not outrun; 0: as they come.
   var periodNanoseconds: Int64 = 0
 
+  /// Whether results are kept for requests with the same inputs.
+  var cachesResponses = false
+
   init() {}
 
   /// Errors: malformed JSON, a known member of another form.
@@ -28,6 +31,7 @@ struct ModelConfiguration: Equatable, Sendable {
       case "labels": labels = try ModelConfiguration.labels(&reader)
       case "keep_alive": keepAlive = try ModelConfiguration.keepAlive(&reader)
       case "rate": periodNanoseconds = try ModelConfiguration.period(&reader)
+      case "response_cache": cachesResponses = try ModelConfiguration.responseCache(&reader)
       case "version_policy": versionPolicy = try ModelConfiguration.policy(&reader)
       default: try reader.skipValue()
       }
@@ -74,6 +78,21 @@ struct ModelConfiguration: Equatable, Sendable {
     guard try reader.peekKind() == .number, case let rate = try reader.readFloat(), ServingLimits.rates.contains(rate)
     else { throw .fieldInvalid(field: "rate", expected: "inferences a second, from 0.001 to 100000") }
     return Int64(1e9 / Double(rate))
+  }
+
+  /// `{"enable":true}`.
+  private static func responseCache(_ reader: inout JSONReader) throws(ProtocolError) -> Bool {
+    var isEnabled = false
+    try beginObject(&reader, "response_cache", expected: "an object with \"enable\"")
+    while let key = try reader.nextKey() {
+      guard key == "enable" else {
+        _ = try reader.skipValue()
+        continue
+      }
+      guard try reader.peekKind() == .bool else { throw .fieldInvalid(field: key, expected: "true or false") }
+      isEnabled = try reader.readBool()
+    }
+    return isEnabled
   }
 
   /// Elements of the array that comes next, so that a list does not grow by doubling.

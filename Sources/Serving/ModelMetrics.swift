@@ -14,6 +14,11 @@ final class ModelMetrics {
   var pendingCount = 0
   var durations = Durations()
   var failureNanoseconds: Int64 = 0
+  /// Requests answered from the response cache, and those looked up in vain; with the time that it took.
+  var cacheHitCount = 0
+  var cacheMissCount = 0
+  var cacheHitNanoseconds: Int64 = 0
+  var cacheMissNanoseconds: Int64 = 0
   /// Wall clock, since 1970.
   var lastInferenceMilliseconds: Int64 = 0
 
@@ -25,6 +30,9 @@ final class ModelMetrics {
     var inputNanoseconds: Int64 = 0
     var inferenceNanoseconds: Int64 = 0
     var outputNanoseconds: Int64 = 0
+
+    /// Looking for the result in the response cache; 0 where that is not done.
+    var lookupNanoseconds: Int64 = 0
 
     static func += (sum: inout Durations, one: Durations) {
       sum.requestNanoseconds += one.requestNanoseconds
@@ -40,7 +48,19 @@ final class ModelMetrics {
     self.version = version
   }
 
+  /// Answered with a result that was kept: no inference.
+  func hit(_ durations: Durations) {
+    successCount += 1
+    cacheHitCount += 1
+    cacheHitNanoseconds += durations.lookupNanoseconds
+    self.durations += durations
+  }
+
   func succeeded(_ durations: Durations, batch: Int) {
+    if durations.lookupNanoseconds > 0 {
+      cacheMissCount += 1
+      cacheMissNanoseconds += durations.lookupNanoseconds
+    }
     successCount += 1
     inferenceCount += batch
     executionCount += 1

@@ -21,7 +21,7 @@ extension ModelResidents {
     }
   }
 
-  /// After a refusal: gives up as much as was missing, of spare buffers, then caches of the models used least, then whole
+  /// After a refusal: gives up as much as was missing, of results kept and spare buffers, then caches of the models used least, then whole
   /// models, the longest idle first. Where all of that would not do, nobody gives up anything. Returns whether another try
   /// is worth it.
   func makeRoom(for error: MemoryError, sparing: LoadedModel?) -> Bool {
@@ -34,6 +34,7 @@ extension ModelResidents {
     case .refusedByDevice: return false
     }
     let before = budget.reservedByteCount
+    responses.trim()
     buffers.trim()
     missing -= max(0, before - budget.reservedByteCount)
     guard missing > 0 else { return true }
@@ -89,7 +90,7 @@ extension ModelResidents {
   func lastingByteCount(sparing: LoadedModel?, holding: Int) -> Int {
     max(
       0,
-      budget.reservedByteCount - budget.reservedByteCount(for: .buffers)
+      budget.reservedByteCount - budget.reservedByteCount(for: .buffers) - responses.figures.byteCount
         + 2 * ServingLimits.receiveBufferBytes + holding - reclaimableByteCount(sparing: sparing))
   }
 

@@ -10,6 +10,7 @@ final class ModelResidents: @unchecked Sendable {
   let pool: ThreadPool
   let budget: MemoryBudget
   let buffers: BufferPool
+  let responses: ResponseCache
   /// What sessions need only while they run.
   private let workspace: Workspace
   private let lock = Lock()
@@ -31,9 +32,14 @@ final class ModelResidents: @unchecked Sendable {
   }
 
   init(
-    kernels: Kernels, pool: ThreadPool, budget: MemoryBudget, buffers: BufferPool
+    kernels: Kernels, pool: ThreadPool, budget: MemoryBudget, buffers: BufferPool, responseCacheByteCount: Int = 0
   ) throws(ServingError) {
-    do { workspace = try Workspace(budget: budget) } catch { throw .memory(error) }
+    do throws(MemoryError) {
+      workspace = try Workspace(budget: budget)
+      responses = try ResponseCache(byteCountMax: responseCacheByteCount, budget: budget)
+    } catch {
+      throw .memory(error)
+    }
     self.kernels = kernels
     self.pool = pool
     self.budget = budget
@@ -276,6 +282,7 @@ final class ModelResidents: @unchecked Sendable {
   func retire(_ model: LoadedModel) {
     guard model.residency.state != .retired else { return }
     leave(model, .retired)
+    responses.forget(model)
     lock.withLock { describedByteCount -= model.describingByteCount }
   }
 

@@ -14,7 +14,7 @@ extension Server {
       while true {
         let memory = receiveMemory()
         if memory == nil, !isRetry, makesRoomForClients() { return stopAccepting() }
-        guard let socket = try listener.socket.accept() else {
+        guard let socket = try listener.accept() else {
           spareReceiveMemory = memory
           break
         }
@@ -29,13 +29,13 @@ extension Server {
   }
 
   private func stopAccepting() {
-    if isAccepting, let listener { poll.remove(listener.socket.descriptor) }
+    if isAccepting { listener?.unwatch(poll) }
     isAccepting = false
   }
 
   private func resumeAccepting() {
     guard !isAccepting, !isMakingRoomForClients, let listener else { return }
-    isAccepting = (try? poll.add(listener.socket.descriptor, .readable, token: Server.listenerToken)) != nil
+    isAccepting = (try? listener.watch(poll, token: Server.listenerToken)) != nil
   }
 
   private func admit(_ socket: consuming Socket, _ memory: Buffer?) {
@@ -91,6 +91,7 @@ extension Server {
     if let job = connection.job as? InferenceJob, scheduler.withdraw(job) { job.dropped() }
     if let job = connection.job as? RoomJob { _ = scheduler.withdraw(job) }
     poll.remove(connection.socket.descriptor)
+    regions.close(connection.token)
     connections[connection.slot] = nil
     freeSlots.append(connection.slot)
     spareReceiveMemory = spareReceiveMemory ?? connection.memory

@@ -7,18 +7,19 @@ extension Server {
   func writeMetrics(_ writer: inout MetricsWriter) {
     writeCounters(&writer)
     writeDurations(&writer)
+    writeCache(&writer)
     writeMemory(&writer)
     writeResidency(&writer)
     writePower(&writer)
     writeProcess(&writer)
   }
 
-  /// A bound on what `writeMetrics` writes: ten families have a sample for each model asked or loaded, two for each model
+  /// A bound on what `writeMetrics` writes: fourteen families have a sample for each model asked or loaded, two for each model
   /// loaded. A sample takes its family's name and labels, 20 digits twice, and the model's name.
   var metricsBytesMax: Int {
     // A model that has not been asked yet has counters too.
     for model in repository.loadedModels { _ = metrics(of: model) }
-    let samples = metrics.reduce(0) { $0 + 12 * (120 + $1.model.jsonByteCount) }
+    let samples = metrics.reduce(0) { $0 + 16 * (120 + $1.model.jsonByteCount) }
     return 16_384 + samples
   }
 
@@ -56,6 +57,25 @@ extension Server {
     write(&writer, "nv_inference_compute_output_duration_us", .counter, "Encoding outputs, µs") {
       Int($0.durations.outputNanoseconds / 1000)
     }
+  }
+
+  private func writeCache(_ writer: inout MetricsWriter) {
+    write(&writer, "nv_cache_num_hits_per_model", .counter, "Requests answered with a kept result") { $0.cacheHitCount }
+    write(&writer, "nv_cache_num_misses_per_model", .counter, "Requests looked up in vain") { $0.cacheMissCount }
+    write(&writer, "nv_cache_hit_duration_per_model", .counter, "Looking up what was found, µs") {
+      Int($0.cacheHitNanoseconds / 1000)
+    }
+    write(&writer, "nv_cache_miss_duration_per_model", .counter, "Looking up what was not found, µs") {
+      Int($0.cacheMissNanoseconds / 1000)
+    }
+    let cache = residents.responses
+    let figures = cache.figures
+    writer.family("nv_cache_num_entries", .gauge, help: "Results kept")
+    writer.sample([], figures.entryCount)
+    writer.family("nv_cache_num_evictions", .counter, help: "Results given up for others")
+    writer.sample([], figures.evictionCount)
+    writer.family("nv_cache_util", .gauge, help: "Share of the response cache that is used")
+    writer.sample([], cache.byteCountMax > 0 ? Double(figures.byteCount) / Double(cache.byteCountMax) : 0)
   }
 
   private func writeMemory(_ writer: inout MetricsWriter) {

@@ -1,6 +1,7 @@
 import Devices
 import Power
 import Protocols
+import Runtime
 import System
 
 /// Heat, battery and cores decide what runs may take; the event loop looks, and runs that start afterwards heed it.
@@ -105,7 +106,7 @@ struct GovernorDocument: JSONWritable {
     decision.writeMembers(to: &json)
     json.member("changes", changeCount)
     json.member("changed_at_ms", Int(changedMilliseconds))
-    json.key("readings")
+    json.key("sensors")
     readings.write(to: &json)
     json.endObject()
   }

@@ -10,7 +10,9 @@ extension Server {
   }
 
   /// Whether anything could be given up.
-  private var canGive: Bool { !residents.models.isEmpty || buffers.spareByteCount > 0 }
+  private var canGive: Bool {
+    !residents.models.isEmpty || buffers.spareByteCount > 0 || residents.responses.figures.entryCount > 0
+  }
 
   private func armNotices() {
     guard !pressure.isArmed else { return }
@@ -41,6 +43,7 @@ extension Server {
   private func take(_ change: PressureWatch.Change) {
     let step = change.step
     residents.rung = step.to
+    residents.responses.keepsResponses = step.to < .spares
     buffers.keepsSpares = step.to < .spares
     log.line(
       "memory pressure: \(step.isDown ? "down" : "up") from \(step.from.name) to \(step.to.name): \(change.cause); "

@@ -9,7 +9,7 @@ extension Server {
       switch connection.route {
       case .infer: configuration.limits.bodyBytesMax
       // Its texts need no reservation.
-      case .plan: ServingLimits.unreservedBytesMax
+      case .plan, .sharedMemory: ServingLimits.unreservedBytesMax
       default: ServingLimits.controlBodyBytesMax
       }
     do throws(ServingError) {
@@ -41,7 +41,7 @@ extension Server {
     case .infer(let reference):
       model = try repository.model(reference)
       try checkPressure()
-    case .repositoryIndex, .repositoryLoad, .repositoryUnload, .plan: break
+    case .repositoryIndex, .repositoryLoad, .repositoryUnload, .plan, .sharedMemory: break
     case .methodNotAllowed(let allow): throw .methodNotAllowed(allow: allow)
     case .notFound: throw .noSuchPath
     default: return  // a GET's body means nothing
@@ -109,6 +109,7 @@ extension Server {
       guard let power else { throw .noSuchPath }
       let document = GovernorDocument(power)
       return try hold(document.jsonBytesMax) { document.write(to: &$0) }
+    case .sharedMemory(let kind, let action): return try sharedMemory(connection, kind, action)
     case .residents:
       let document = residentsDocument
       return try hold(document.jsonBytesMax) { document.write(to: &$0) }
@@ -128,7 +129,7 @@ extension Server {
   }
 
   /// A document of at most `byteCountMax` bytes, reserved before it is written and until it is sent.
-  private func hold(
+  func hold(
     _ byteCountMax: Int, _ write: (inout JSONWriter) -> Void
   ) throws(ServingError) -> Answer {
     let held = try heldMemory(byteCountMax)
@@ -165,9 +166,11 @@ extension Server {
     }
     let job = InferenceJob(
       connection: connection.token, model: model, metrics: metrics(of: model), body: body,
-      headerContentLength: connection.head?.inferenceHeaderContentLength, residents: residents)
+      headerContentLength: connection.head?.inferenceHeaderContentLength, residents: residents, regions: regions,
+      client: regions.count == 0 ? .nobody : connection.client)
     do throws(ServingError) {
       try job.prepare()
+      if let answer = job.keptAnswer() { return send(answer, to: connection) }
       let limit = configuration.limits.queuedRequestsMax
       job.earliestNanoseconds = model.nextSlotNanoseconds
       guard scheduler.submit(job, limit: limit) else { throw .queueFull(limit: limit) }

@@ -60,6 +60,7 @@ extension Server {
       return memory
     }
     if let memory = try? Buffer(byteCount: ServingLimits.receiveBufferBytes, budget: budget) { return memory }
+    residents.responses.trim()
     buffers.trim()
     return try? Buffer(byteCount: ServingLimits.receiveBufferBytes, budget: budget)
   }

@@ -19,6 +19,7 @@ public final class Server: @unchecked Sendable {
   let repository: ModelRepository
   let scheduler: Scheduler
   let residents: ModelResidents
+  let regions: SharedRegions
   let loader: ModelLoader
   let pressure: PressureWatch
   /// Nil: nothing is governed.
@@ -75,9 +76,12 @@ public final class Server: @unchecked Sendable {
       throw .memory(error)
     }
     buffers = BufferPool(budget: budget)
+    regions = SharedRegions(budget: budget)
     let directory = ModelDirectory(configuration.modelsDirectory)
     repository = ModelRepository(directory)
-    residents = try ModelResidents(kernels: kernels, pool: pool, budget: budget, buffers: buffers)
+    residents = try ModelResidents(
+      kernels: kernels, pool: pool, budget: budget, buffers: buffers,
+      responseCacheByteCount: configuration.responseCacheByteCount)
     loader = ModelLoader(directory: directory, residents: residents)
     pressure = PressureWatch(PressureSources(root: configuration.systemRoot))
     power = configuration.power.map { PowerWatch($0, root: configuration.systemRoot) }
@@ -105,9 +109,10 @@ public final class Server: @unchecked Sendable {
     let claim = try Listener.claim(configuration.socketPath)
     try repository.scan()
     try loadInitialModels()
-    let listener = try Listener(path: configuration.socketPath, claim: claim)
+    let listener = try Listener(
+      path: configuration.socketPath, claim: claim, tcpAddress: configuration.tcpAddress)
     do throws(SystemError) {
-      try poll.add(listener.socket.descriptor, .readable, token: Server.listenerToken)
+      try listener.watch(poll, token: Server.listenerToken)
       try poll.add(scheduler.descriptor, .readable, token: Server.schedulerToken)
       if let descriptor = signalDescriptor { try poll.add(descriptor, .readable, token: Server.signalToken) }
     } catch {
@@ -120,7 +125,7 @@ public final class Server: @unchecked Sendable {
     startGoverning()
     log.line(
       "serving \(repository.loadedModels.count) of \(repository.entries.count) models from "
-        + "\(configuration.modelsDirectory) at \(configuration.socketPath); \(log.budget(budget)); "
+        + "\(configuration.modelsDirectory) at \(configuration.socketPath)\(configuration.tcpAddress.map { " and \($0)" } ?? ""); \(log.budget(budget)); "
         + "kernels \(residents.kernels.name), \(residents.pool.threadCount) thread\(residents.pool.threadCount == 1 ? "" : "s")"
     )
   }
@@ -220,7 +225,7 @@ public final class Server: @unchecked Sendable {
     // Who is in the queue of the socket has been accepted as far as it knows.
     isMakingRoomForClients = false
     acceptClients(isRetry: true)
-    if isAccepting, let listener { poll.remove(listener.socket.descriptor) }
+    if isAccepting { listener?.unwatch(poll) }
     isAccepting = false
     listener?.removeFile()
     listener = nil

@@ -9,12 +9,16 @@ public struct ServerConfiguration: Sendable {
 
   public var socketPath: String
   public var modelsDirectory: String
+  /// Where to listen for TCP connections too; nil: nowhere.
+  public var tcpAddress: TCPAddress?
   public var initialLoad = InitialLoad.everything
   public var limits = ServingLimits()
   /// How long models stay in memory that nobody asks and that say nothing of it themselves.
   public var keepAlive = KeepAlive.forever
   /// What governs the effort; nil: nothing does.
   public var power: PowerConfiguration?
+  /// Bytes of results that are kept for requests alike, of models whose configuration asks for it; 0: none.
+  public var responseCacheByteCount = 0
   /// Replaces `/` where the state of the machine is read, for tests.
   public var systemRoot = ""
   /// The program's version, for `GET /v2`.

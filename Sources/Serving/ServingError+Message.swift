@@ -25,6 +25,7 @@ extension ServingError {
       "input \(input) has the shape \(expected.description), not \(actual.description)"
     case .outputUnknown(let model, let output):
       "model \(model) has no output \(ServingError.quoted(output)): GET /v2/models/\(model) describes it"
+    case .sharedMemory(let error): error.message
     case .outputRepeated(let output): "output \(output) is asked for more than once"
     default: stateMessage
     }
@@ -82,7 +83,7 @@ extension ServingError {
   }
 
   /// A peer's text in quotation marks, shortened.
-  private static func quoted(_ text: String) -> String {
+  static func quoted(_ text: String) -> String {
     let start = text.prefix(ProtocolLimits.quotedCharactersMax)
     return "\"" + String(start) + (start.endIndex == text.endIndex ? "\"" : "…\"")
   }

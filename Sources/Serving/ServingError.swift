@@ -18,6 +18,7 @@ public enum ServingError: Error, Sendable {
   case inputShape(input: String, expected: Shape, actual: Shape)
   case outputUnknown(model: String, output: String)
   case outputRepeated(output: String)
+  case sharedMemory(SharedMemoryError)
 
   // What the daemon cannot do now
   case queueFull(limit: Int)
@@ -60,6 +61,7 @@ extension ServingError {
   var status: HTTPStatus {
     switch self {
     case .malformed(let error): error.status
+    case .sharedMemory(let error): error.status
     case .noSuchPath, .unknownModel, .unknownVersion, .noVersion, .versionAbsent, .modelUnavailable: .notFound
     case .methodNotAllowed: .methodNotAllowed
     case .inputMissing, .inputUnknown, .inputType, .inputShape, .outputUnknown, .outputRepeated: .badRequest

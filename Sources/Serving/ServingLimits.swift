@@ -86,6 +86,20 @@ public struct ServingLimits: Sendable {
   /// Bytes of a model's name: one component of a path.
   static let nameBytesMax = 255
 
+  // MARK: The response cache
+
+  /// Results kept at once, and the heap that each takes besides its tensors.
+  static let cachedResponsesMax = 1024
+  static let cachedResponseBytes = 256
+  /// Inputs and answers up to so many bytes the event loop looks up and writes itself: some 0.2 ms.
+  static let loopLookupBytesMax = 1 << 20
+
+  // MARK: Shared memory
+
+  /// Regions that clients have registered, and those of one user. Each takes a mapping, of which guarded ones are limited.
+  static let regionsMax = 128
+  static let userRegionsMax = 64
+
   // MARK: The worker
 
   /// As a thread of the pool, with which it runs kernels. Measured, Embedded: 20 KiB touched after loads, inferences and

@@ -30,6 +30,46 @@ public struct File: ~Copyable, Sendable {
     self.init(descriptor: try retrying("create in memory", name) { thimble_create_memory_file(name) }, path: name)
   }
 
+  /// A file in memory whose size stays as it is (F_SEAL_SHRINK, F_SEAL_GROW), to be passed to another process.
+  public init(sealedInMemory name: String, byteCount: Int) throws(SystemError) {
+    self.init(
+      descriptor: try retrying("create in memory", name) {
+        thimble_create_sealed_memory_file(name, Int64(byteCount))
+      }, path: name)
+  }
+
+  /// Makes a file that only this user may open, under /dev/shm as shm_open does. Errors: `exists`.
+  public init(creatingInMemoryAt path: String, byteCount: Int) throws(SystemError) {
+    self.init(
+      descriptor: try retrying("create", path) { thimble_create_in_memory_at(path, Int64(byteCount)) }, path: path)
+  }
+
+  /// Opens a file in memory (tmpfs) for reading and writing, without following a link or waiting. Errors: `notSupported` where it
+  /// is on storage.
+  public init(sharedAt path: String) throws(SystemError) {
+    self.init(descriptor: try retrying("open", path) { thimble_open_in_memory(path) }, path: path)
+  }
+
+  /// Takes over a descriptor that another process has passed.
+  public init(passed descriptor: Int32) { self.init(descriptor: descriptor, path: "passed descriptor") }
+
+  /// What can no more be done to a file in memory.
+  public struct Seals: OptionSet, Sendable {
+    public let rawValue: Int32
+    public init(rawValue: Int32) { self.rawValue = rawValue }
+    public static let shrink = Seals(rawValue: 2)
+    public static let write = Seals(rawValue: 8)
+    public static let futureWrite = Seals(rawValue: 16)
+  }
+
+  /// Whether it is open for reading and writing.
+  public var isWritable: Bool { thimble_is_writable(descriptor) }
+
+  /// Errors: it is no memfd, or one of huge pages.
+  public func seals() throws(SystemError) -> Seals {
+    Seals(rawValue: try retrying("read the seals of", path) { thimble_seals(descriptor) })
+  }
+
   /// Creates the file if need be, and locks it until it is closed or the process ends (flock). Errors: `wouldBlock` where
   /// it is locked already, be it by this process.
   public init(locking path: String, mode: UInt32 = 0o660) throws(SystemError) {
@@ -129,6 +169,8 @@ public struct FileStatus: Sendable {
   public let modifiedNanoseconds: Int64
   public let device: UInt64
   public let inode: UInt64
+  /// The owner's number.
+  public let user: UInt32
   public let isDirectory: Bool
   public let isRegular: Bool
   public let isSocket: Bool
@@ -138,6 +180,7 @@ public struct FileStatus: Sendable {
     modifiedNanoseconds = status.modified_nanoseconds
     device = status.device
     inode = status.inode
+    user = status.user
     isDirectory = status.is_directory
     isRegular = status.is_regular
     isSocket = status.is_socket

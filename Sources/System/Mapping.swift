@@ -20,12 +20,34 @@ public struct Mapping: ~Copyable, @unchecked Sendable {
     guard let base = thimble_map_file(file.descriptor, byteCount, &code) else {
       throw SystemError("map", file.path, code: code)
     }
-    let region = thimble_guard_region(base, byteCount)
-    if region < 0 {
-      _ = thimble_unmap(base, byteCount)
-      throw SystemError("map", file.path, code: -region)
+    self.init(
+      base: base, byteCount: byteCount, region: try Mapping.guarded(base, byteCount, file.path, isWritable: false))
+  }
+
+  /// Bytes of a file that other processes read and write too, from `offset` on, a multiple of the page size. What is written goes
+  /// to the file. A page that cannot be had makes all bytes zero, and from then on they are this process's own: see `faultCount`.
+  /// Errors: `tooManyFiles` as above, and whatever the file does not allow.
+  public init(
+    sharing file: borrowing File, offset: Int, byteCount: Int, isWritable: Bool
+  ) throws(SystemError) {
+    var code: Int32 = 0
+    guard let base = thimble_map_shared(file.descriptor, Int64(offset), byteCount, isWritable, &code) else {
+      throw SystemError("map", file.path, code: code)
     }
+    let region = try Mapping.guarded(base, byteCount, file.path, isWritable: isWritable)
     self.init(base: base, byteCount: byteCount, region: region)
+  }
+
+  /// Unmaps where it fails.
+  private static func guarded(
+    _ base: UnsafeMutableRawPointer, _ byteCount: Int, _ path: String, isWritable: Bool
+  ) throws(SystemError) -> Int32 {
+    let region = thimble_guard_region(base, byteCount, isWritable)
+    guard region >= 0 else {
+      _ = thimble_unmap(base, byteCount)
+      throw SystemError("map", path, code: -region)
+    }
+    return region
   }
 
   /// Zeroed private memory, page-aligned; pages become resident when first touched.

@@ -1,6 +1,6 @@
 import CSystem
 
-/// A Unix stream socket or another pollable descriptor, closed when it goes out of scope.
+/// A Unix or TCP stream socket or another pollable descriptor, closed when it goes out of scope.
 public struct Socket: ~Copyable, Sendable {
   public let descriptor: Int32
 
@@ -9,6 +9,16 @@ public struct Socket: ~Copyable, Sendable {
   /// Listens at `path`, which must not exist. Only the owner and group may connect with the default mode.
   public init(listeningAt path: String, backlog: Int32 = 128, mode: UInt32 = 0o660) throws(SystemError) {
     self.init(adopting: try retrying("listen at", path) { thimble_listen(path, backlog, mode) })
+  }
+
+  /// Listens for TCP connections over IPv4; the most significant byte of `host` is the first of the four. Port 0: any that is free.
+  public init(listeningAtHost host: UInt32, port: UInt16, backlog: Int32 = 128) throws(SystemError) {
+    self.init(adopting: try retrying("listen at TCP port", "\(port)") { thimble_listen_tcp(host, port, backlog) })
+  }
+
+  /// Of a socket that listens for TCP connections.
+  public func listeningPort() throws(SystemError) -> UInt16 {
+    UInt16(truncatingIfNeeded: try retrying("examine a socket") { thimble_listening_port(descriptor) })
   }
 
   public init(connectingTo path: String) throws(SystemError) {
@@ -33,10 +43,35 @@ public struct Socket: ~Copyable, Sendable {
     try nonBlocking("receive") { thimble_receive(descriptor, buffer.baseAddress!, buffer.count) }.map { Int($0) }
   }
 
+  /// The same, with a file that the peer has passed along; what else it has passed is closed.
+  public func receive(
+    into buffer: UnsafeMutableRawBufferPointer, passed file: inout File?
+  ) throws(SystemError) -> Int? {
+    var descriptor: Int32 = -1
+    let count = try nonBlocking("receive") {
+      thimble_receive_passed(self.descriptor, buffer.baseAddress!, buffer.count, &descriptor)
+    }
+    if descriptor >= 0 { file = File(passed: descriptor) }
+    return count.map { Int($0) }
+  }
+
+  /// The user who connected; nil where the kernel does not know, as of a client on another machine.
+  public var peerUser: UInt32? {
+    var connection = thimble_connection()
+    if thimble_connection_of(descriptor, &connection) == 0 { return ConnectionOwner.user(of: connection) }
+    return UInt32(exactly: thimble_peer_user(descriptor))
+  }
+
   /// Sends the parts in order; returns the bytes taken, nil where the peer's buffer is full.
   public func send(_ parts: [UnsafeRawBufferPointer]) throws(SystemError) -> Int? {
     let parts = parts.map { thimble_bytes(base: $0.baseAddress, count: $0.count) }
     return try nonBlocking("send") { thimble_send(descriptor, parts, parts.count) }.map { Int($0) }
+  }
+
+  /// The same, passing a file along with the first of the bytes.
+  public func send(_ parts: [UnsafeRawBufferPointer], passing file: borrowing File) throws(SystemError) -> Int? {
+    let (parts, passed) = (parts.map { thimble_bytes(base: $0.baseAddress, count: $0.count) }, file.descriptor)
+    return try nonBlocking("send") { thimble_send_passing(descriptor, parts, parts.count, passed) }.map { Int($0) }
   }
 
   private func nonBlocking(_ operation: StaticString, _ call: () -> Int64) throws(SystemError) -> Int64? {

@@ -26,10 +26,13 @@ struct ClientConnection: ~Copyable {
 
   init(path: String) throws(SystemError) { socket = try Socket(connectingTo: path) }
 
-  mutating func exchange(_ head: HTTPClientRequestHead, body: [UnsafeRawBufferPointer]) throws(Failure) -> Reply {
+  /// `memory`: whose descriptor goes along.
+  mutating func exchange(
+    _ head: HTTPClientRequestHead, body: [UnsafeRawBufferPointer], passing memory: SharedMemory? = nil
+  ) throws(Failure) -> Reply {
     var bytes: [UInt8] = []
     head.write(to: &bytes)
-    let sending = send(bytes, body)
+    let sending = send(bytes, body, memory)
     // A daemon that refuses a request in its middle answers before it closes: look for the answer in any case.
     do throws(Failure) {
       return try receive(answersHead: head.method == .head)
@@ -39,12 +42,19 @@ struct ClientConnection: ~Copyable {
     }
   }
 
-  private func send(_ head: [UInt8], _ body: [UnsafeRawBufferPointer]) -> SystemError? {
+  private func send(_ head: [UInt8], _ body: [UnsafeRawBufferPointer], _ memory: SharedMemory?) -> SystemError? {
+    var memory = memory
     do throws(SystemError) {
       try head.withUnsafeBufferPointer { (head) throws(SystemError) in
         var pieces = [UnsafeRawBufferPointer(head)] + body
         while !pieces.isEmpty {
-          var count = try socket.send(pieces) ?? 0
+          var count: Int
+          if let passed = memory {
+            count = try socket.send(pieces, passing: passed.file) ?? 0
+          } else {
+            count = try socket.send(pieces) ?? 0
+          }
+          memory = nil
           while let first = pieces.first, count >= first.count {
             count -= first.count
             pieces.removeFirst()

@@ -9,6 +9,8 @@ public enum ClientError: Error, Sendable {
   case disconnected(path: String, SystemError)
   /// The daemon refused: its status and its words.
   case refused(status: Int, message: String, retryAfterSeconds: Int?)
+  /// The memory to share is not to be had.
+  case memory(SystemError)
   /// What came back is not understood.
   case malformed(ProtocolError)
   /// An answer without something that it must have.
@@ -23,6 +25,7 @@ public enum ClientError: Error, Sendable {
       "the daemon at \(path) closed the connection (\(error.message)): it was stopped, or serves too many clients"
     case .refused(_, let message, let seconds):
       message + (seconds.map { " (in \($0) s)" } ?? "")
+    case .memory(let error): "no memory to share: \(error.message)"
     case .malformed(let error): "the daemon's answer is not understood: \(error.message)"
     case .unexpected(let text): "the daemon's answer is not understood: \(text)"
     }

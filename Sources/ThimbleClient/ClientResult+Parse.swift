@@ -26,6 +26,10 @@ extension ClientResult {
 
 extension ClientTensor {
   fileprivate init(_ tensor: InferenceTensor, _ body: UnsafeRawBufferPointer) throws(ProtocolError) {
+    if case .shared(let reference) = tensor.payload {
+      self.init(name: tensor.name, elementType: tensor.elementType, shape: tensor.shape, shared: reference)
+      return
+    }
     // A JSON answer's shape promises elements that need not be there.
     guard tensor.byteCount <= 16 * body.count else {
       throw .bufferMismatch(tensor: tensor.name, expected: tensor.byteCount, actual: body.count)

@@ -6,14 +6,22 @@ public struct ClientTensor: Equatable, Sendable {
   public var name: String
   public var elementType: ElementType
   public var shape: Shape
-  /// The elements, little-endian and row-major.
+  /// The elements, little-endian and row-major; empty where they are in shared memory.
   public var bytes: [UInt8]
+  /// Where the elements stand instead, or nil.
+  public var shared: SharedMemoryReference?
 
   public init(name: String, elementType: ElementType, shape: Shape, bytes: [UInt8]) {
     self.name = name
     self.elementType = elementType
     self.shape = shape
     self.bytes = bytes
+  }
+
+  /// A tensor in memory that the client shares.
+  public init(name: String, elementType: ElementType, shape: Shape, shared: SharedMemoryReference) {
+    self.init(name: name, elementType: elementType, shape: shape, bytes: [])
+    self.shared = shared
   }
 }
 

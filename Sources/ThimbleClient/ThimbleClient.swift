@@ -8,6 +8,8 @@ import Tensors
 public final class ThimbleClient {
   public let socketPath: String
   private var connection: ClientConnection?
+  /// What the daemon forgets with the connection.
+  private var passed: [SharedMemory] = []
 
   public init(socketPath: String) { self.socketPath = socketPath }
 
@@ -86,7 +88,7 @@ public final class ThimbleClient {
         method: .post, path: ThimbleClient.path(model, version) + ["infer"], contentLength: encoded.byteCount,
         contentType: encoded.contentType, inferenceHeaderContentLength: encoded.headerContentLength)
       return try withBytes(encoded.json) { (json) throws(ClientError) in
-        try exchange(head, [json] + inputs.map { $0.bytes })
+        try exchange(head, [json] + inputs.filter { $0.shared == nil }.map { $0.bytes })
       }
     }
     return try ClientResult(try accepted(reply))
@@ -101,8 +103,40 @@ public final class ThimbleClient {
     let tensor = tensors[pointed.count]
     return try withBytes(tensor.bytes) { (bytes) throws(ClientError) in
       let input = InferenceClientRequest.Input(
-        name: tensor.name, elementType: tensor.elementType, shape: tensor.shape, bytes: bytes)
+        name: tensor.name, elementType: tensor.elementType, shape: tensor.shape, bytes: bytes, shared: tensor.shared)
       return try withInputs(tensors, pointed + [input], body)
+    }
+  }
+
+  // MARK: Shared memory
+
+  /// Lets tensors of this client's requests be in `memory`. What has no name is passed again whenever a new connection is opened.
+  public func share(_ memory: SharedMemory) throws(ClientError) {
+    let head = ThimbleClient.registration(memory)
+    let passing = memory.kind == .passed ? memory : nil
+    _ = try accepted(
+      try withBytes(memory.request.jsonBytes) { (bytes) throws(ClientError) in try exchange(head, [bytes], passing) })
+    if let passing { passed.append(passing) }
+  }
+
+  /// Has the daemon let go of the memory.
+  public func unshare(_ memory: SharedMemory) throws(ClientError) {
+    passed.removeAll { $0 === memory }
+    _ = try accepted(try call(.post, memory.path + ["region", memory.region, "unregister"], json: []))
+  }
+
+  private static func registration(_ memory: SharedMemory) -> HTTPClientRequestHead {
+    HTTPClientRequestHead(
+      method: .post, path: memory.path + ["region", memory.region, "register"],
+      contentLength: memory.request.jsonBytes.count, contentType: HTTPResponseHead.json)
+  }
+
+  /// A refusal shows in the requests that name the region.
+  private func passAgain(_ connection: inout ClientConnection) throws(ClientConnection.Failure) {
+    for memory in passed {
+      _ = try withBytes(memory.request.jsonBytes) { (bytes) throws(ClientConnection.Failure) in
+        try connection.exchange(ThimbleClient.registration(memory), body: [bytes], passing: memory)
+      }
     }
   }
 
@@ -143,11 +177,11 @@ public final class ThimbleClient {
 
   /// One request and its answer. A kept connection may have been closed meanwhile: then once more over a new one.
   private func exchange(
-    _ head: HTTPClientRequestHead, _ body: [UnsafeRawBufferPointer]
+    _ head: HTTPClientRequestHead, _ body: [UnsafeRawBufferPointer], _ memory: SharedMemory? = nil
   ) throws(ClientError) -> ClientConnection.Reply {
     let isFirst = connection == nil
     do throws(ClientConnection.Failure) {
-      return try exchangeOnce(head, body)
+      return try exchangeOnce(head, body, memory)
     } catch {
       switch error {
       case .malformed(let error): throw .malformed(error)
@@ -160,11 +194,11 @@ public final class ThimbleClient {
         }
       }
     }
-    return try exchange(head, body)
+    return try exchange(head, body, memory)
   }
 
   private func exchangeOnce(
-    _ head: HTTPClientRequestHead, _ body: [UnsafeRawBufferPointer]
+    _ head: HTTPClientRequestHead, _ body: [UnsafeRawBufferPointer], _ memory: SharedMemory?
   ) throws(ClientConnection.Failure) -> ClientConnection.Reply {
     // Taken out and put back only after a whole exchange: what broke is not used again.
     var connection: ClientConnection
@@ -172,8 +206,9 @@ public final class ThimbleClient {
       connection = kept
     } else {
       do { connection = try ClientConnection(path: socketPath) } catch { throw .noAnswer(error) }
+      try passAgain(&connection)
     }
-    let reply = try connection.exchange(head, body: body)
+    let reply = try connection.exchange(head, body: body, passing: memory)
     if reply.head.keepsAlive { self.connection = consume connection }
     return reply
   }

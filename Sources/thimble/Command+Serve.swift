@@ -7,22 +7,30 @@ extension Command {
   static let serve = Command(
     name: "serve", positionals: "", summary: "serve models over a Unix socket (Open Inference Protocol)",
     details: """
-      DIR holds <model>/<version>/model.thimble and, optionally, <model>/config.json with "labels", "version_policy" and
-      "keep_alive". Models share the memory budget by use: those that are asked seldom keep less of their weights, or sleep
-      until they are asked again.
+      DIR holds <model>/<version>/model.thimble and, optionally, <model>/config.json with "labels", "version_policy",
+      "keep_alive" and "response_cache". Models share the memory budget by use: those that are asked seldom keep less of
+      their weights, or sleep until they are asked again.
       The socket appears once the models are loaded; curl --unix-socket PATH http://localhost/v2/health/ready tells. A
       model that does not load is reported and does not stop the others. SIGTERM finishes the requests in flight.
       """,
     options: [
       Option("models", "DIR", "the model repository"),
       Option("socket", "PATH", "where to listen; only the owner and group may connect"),
+      Option(
+        "listen", "[HOST:]PORT",
+        "listen for TCP too, of IPv4 and without encryption; without HOST only for this machine, where everybody may connect"
+      ),
     ] + Engine.options + [
       Option("profile", "NAME", "power profile (default: the target's, else balanced); see `thimble power`"),
       Option("profiles", "DIR", "where power profiles are (default: \(PowerProfileDirectory.installedPath))"),
+      Option("root", "DIR", "what stands for / where sensors are read, for tests and simulations"),
       Option("load", "NAME", "load only this model at start; may be repeated"),
       Option("explicit", nil, "load nothing at start but what --load names"),
       Option(
         "keep-alive", "TIME", "put models to sleep that nobody asks for so long: 90s, 5m, 2h (default forever)"),
+      Option(
+        "response-cache", "SIZE",
+        "memory for results of models whose config.json has \"response_cache\": {\"enable\": true} (default 0: none)"),
       Option("connections", "N", "clients at once (default 64)"),
       Option("queue", "N", "requests that may wait (default 32, at most --connections)"),
       Option("body-limit", "SIZE", "largest request (default 64M)"),
@@ -56,8 +64,15 @@ extension Command {
       version: Main.version)
     configuration.isQuiet = arguments.has("quiet")
     configuration.power = try Engine.power(arguments)
+    configuration.systemRoot = arguments.text("root") ?? ""
     if arguments.has("explicit") || arguments.has("load") {
       configuration.initialLoad = .only(arguments.all("load"))
+    }
+    if let text = arguments.text("listen") {
+      guard let address = TCPAddress(text) else {
+        throw .usage("--listen takes an IPv4 address and a port such as 127.0.0.1:8000, or only a port, not \(text)")
+      }
+      configuration.tcpAddress = address
     }
     if let text = arguments.text("keep-alive") {
       guard let keepAlive = KeepAlive(text) else {
@@ -72,6 +87,7 @@ extension Command {
     if let count = try arguments.integer("queue", in: 1...configuration.limits.connectionsMax) {
       configuration.limits.queuedRequestsMax = count
     }
+    if let count = try arguments.byteCount("response-cache") { configuration.responseCacheByteCount = count }
     if let count = try arguments.byteCount("body-limit") { configuration.limits.bodyBytesMax = max(count, 4096) }
     if let seconds = try arguments.integer("drain", in: 0...3600) {
       configuration.limits.drainMilliseconds = seconds * 1000

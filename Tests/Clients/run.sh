@@ -11,11 +11,13 @@ venv=${THIMBLE_CLIENTS_VENV:-$HOME/.cache/thimble-clients}
 
 directory=$(mktemp -d)
 trap 'rm -rf "$directory"' EXIT
-"$thimble" serve --models "$project/models" --socket "$directory/socket" --memory-budget 96M --quiet &
+port=$(python3 -c "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); print(s.getsockname()[1])")
+"$thimble" serve --models "$project/models" --socket "$directory/socket" --listen "127.0.0.1:$port" --memory-budget 96M \
+  --quiet &
 daemon=$!
 for _ in $(seq 100); do [ -S "$directory/socket" ] && break; sleep 0.05; done
 status=0
-"$venv/bin/python" "$project/Tests/Clients/test_clients.py" "$directory/socket" "$project/models" || status=$?
+"$venv/bin/python" "$project/Tests/Clients/test_clients.py" "$directory/socket" "$project/models" "$port" || status=$?
 kill -TERM "$daemon"
 wait "$daemon"
 exit "$status"

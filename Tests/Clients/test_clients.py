@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""Clients that nobody here wrote against a running daemon: curl, httpx and tritonclient's public helpers.
+"""Clients that nobody here wrote against a running daemon: curl, httpx and tritonclient's public helpers; and this project's
+client for Python.
 
-usage: test_clients.py SOCKET MODELS_DIR
+usage: test_clients.py SOCKET MODELS_DIR TCP_PORT
 
 The daemon serves the `digits` model of MODELS_DIR; MODELS_DIR/digits/heldout.bin holds pictures and what they show.
 """
 import asyncio
+import doctest
 import json
+import pathlib
 import struct
 import subprocess
 import sys
@@ -14,8 +17,12 @@ import sys
 import httpx
 import numpy as np
 import tritonclient.http as triton
+import tritonclient.utils.shared_memory as shm
 
-SOCKET, MODELS = sys.argv[1], sys.argv[2]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "Sources/ThimbleClient/python"))
+import thimble_client
+
+SOCKET, MODELS, PORT = sys.argv[1:4]
 URL = "http://localhost"
 
 with open(f"{MODELS}/digits/heldout.bin", "rb") as file:
@@ -200,6 +207,107 @@ def test_triton_parameters():
             http, pictures[1], path="/v2/models/digits/versions/1/infer", priority=1, timeout=30_000_000,
             parameters={"anything": "goes"})
         assert np.argmax(result.as_numpy("probabilities")) == digits[1]
+
+
+def test_triton_shared_memory():
+    """tritonclient's shared memory helpers and request bodies, over the Unix socket."""
+    region = shm.create_shared_memory_region("pictures", "/thimble-clients", 4096)
+    try:
+        with client() as http:
+            def post(path, **body):
+                reply = http.post(f"/v2/systemsharedmemory/{path}", json=body)
+                assert reply.status_code == 200, reply.text
+            post("region/pictures/register", key="/thimble-clients", offset=0, byte_size=4096)
+            assert http.get("/v2/systemsharedmemory/status").json() == [
+                {"name": "pictures", "key": "/thimble-clients", "offset": 0, "byte_size": 4096}]
+            tensor = triton.InferInput("image", [1, 8, 8, 1], "UINT8").set_shared_memory("pictures", 64)
+            output = triton.InferRequestedOutput("probabilities")
+            output.set_shared_memory("pictures", 10, offset=1024)
+            for index in range(20):
+                shm.set_shared_memory_region(region, [pictures[index]])
+                body, length = triton.InferenceServerClient.generate_request_body([tensor], outputs=[output])
+                headers = {} if length is None else {"Inference-Header-Content-Length": str(length)}
+                reply = http.post("/v2/models/digits/infer", content=body, headers=headers)
+                assert reply.status_code == 200, reply.text
+                result = triton.InferResult.from_response_body(reply.content).get_output("probabilities")
+                assert result["parameters"]["shared_memory_region"] == "pictures", result
+                found = shm.get_contents_as_numpy(region, np.uint8, result["shape"], offset=1024)
+                assert np.array_equal(found, triton_infer(http, pictures[index]).as_numpy("probabilities"))
+            post("region/pictures/unregister")
+            assert http.get("/v2/systemsharedmemory/status").json() == []
+    finally:
+        shm.destroy_shared_memory_region(region)
+
+
+def test_triton_over_tcp():
+    """The whole client, unmodified."""
+    region = shm.create_shared_memory_region("tcp", "/thimble-clients-tcp", 4096)
+    triton_client = triton.InferenceServerClient(f"127.0.0.1:{PORT}")
+    try:
+        assert triton_client.is_server_ready() and triton_client.is_model_ready("digits")
+        assert "system_shared_memory" in triton_client.get_server_metadata()["extensions"]
+        plain = triton.InferInput("image", [1, 8, 8, 1], "UINT8")
+        triton_client.unregister_system_shared_memory()
+        triton_client.register_system_shared_memory("tcp", "/thimble-clients-tcp", 4096)
+        assert [row["name"] for row in triton_client.get_system_shared_memory_status()] == ["tcp"]
+        assert triton_client.get_system_shared_memory_status("tcp")[0]["byte_size"] == 4096
+        shared = triton.InferInput("image", [1, 8, 8, 1], "UINT8").set_shared_memory("tcp", 64, offset=128)
+        output = triton.InferRequestedOutput("probabilities")
+        output.set_shared_memory("tcp", 10, offset=1024)
+        for index in range(20):
+            plain.set_data_from_numpy(pictures[index])
+            expected = triton_client.infer("digits", [plain]).as_numpy("probabilities")
+            assert np.argmax(expected) == digits[index] or index > 0
+            shm.set_shared_memory_region(region, [pictures[index]], offset=128)
+            triton_client.infer("digits", [shared], outputs=[output])
+            assert np.array_equal(shm.get_contents_as_numpy(region, np.uint8, [1, 10], offset=1024), expected)
+        triton_client.unregister_system_shared_memory("tcp")
+        assert triton_client.get_system_shared_memory_status() == []
+        assert triton_client.get_inference_statistics("digits")["model_stats"][0]["name"] == "digits"
+    finally:
+        triton_client.close()
+        shm.destroy_shared_memory_region(region)
+
+
+# --- Thimble's own client
+
+def test_the_example_of_thimble_client():
+    results = doctest.testmod(thimble_client, extraglobs={"socket_path": SOCKET})
+    assert results.attempted >= 10 and results.failed == 0, results
+
+
+def test_thimble_client():
+    with thimble_client.Client(SOCKET) as thimble, client() as http:
+        assert "digits" in thimble.models() and thimble.is_ready("digits") and not thimble.is_ready("none")
+        memory = thimble.share("work", 10_000)
+        image, result = memory.array((1, 8, 8, 1), np.uint8, 5), memory.array((1, 10), np.uint8, 6000)
+        for index in range(20):
+            expected = triton_infer(http, pictures[index]).as_numpy("probabilities")
+            assert np.array_equal(thimble.infer("digits", {"image": pictures[index]})["probabilities"], expected)
+            image[:] = pictures[index]
+            assert np.array_equal(thimble.infer("digits", {"image": image}, version=1)["probabilities"], expected)
+            thimble.infer("digits", {"image": image}, into={"probabilities": result})
+            assert np.array_equal(result, expected)
+            result[:] = 0
+            if index % 5 == 0:
+                thimble._disconnect()  # what is shared is passed again
+        top = thimble.classify("digits", {"image": pictures[0]}, count=2)["probabilities"]
+        assert [entry.index for entry in top][0] == digits[0] and top[0].label == str(digits[0])
+        for status, call in [
+            (404, lambda: thimble.infer("none", {"image": image})),
+            (400, lambda: thimble.infer("digits", {"image": image[:, :4]})),
+            (400, lambda: thimble.share("work", 100)),
+            (507, lambda: thimble.share("huge", 1 << 40)),
+        ]:
+            try:
+                call()
+                assert False, status
+            except thimble_client.ThimbleError as error:
+                assert error.status == status and str(error), error
+        thimble.unshare(memory)
+        assert http.get("/v2/thimble/memory/status").json() == []
+        # Without the daemon's knowledge of it the array goes through the socket.
+        assert np.array_equal(thimble.infer("digits", {"image": image})["probabilities"], expected)
 
 
 passed = failed = 0

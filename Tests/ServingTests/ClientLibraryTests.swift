@@ -54,4 +54,49 @@ import ThimbleClient
     #expect(try client.isReady())
     _ = second
   }
+
+  @Test(arguments: [true, false]) func sharesMemory(_ hasName: Bool) throws {
+    let files = try TestRepository()
+    try files.addModel()
+    let server = try TestServer(files)
+    let client = ThimbleClient(socketPath: files.socket)
+    let key = "thimble-client-test-\(Process.identifier)"
+    let memory =
+      hasName
+      ? try SharedMemory(region: "r", key: key, byteCount: 8192) : try SharedMemory(region: "r", byteCount: 8192)
+    #expect((try? FileSystem.status(of: SharedRegions.directory + "/" + key)) != nil || !hasName)
+    try client.share(memory)
+    let input = ClientTensor(
+      name: "image", elementType: .uint8, shape: Shape([1, 8, 8, 1]), shared: memory.reference(offset: 8, byteCount: 64)
+    )
+    let output = InferenceOutputRequest(name: "probabilities", shared: memory.reference(offset: 4096, byteCount: 10))
+    for index in 0..<3 {
+      let picture = try TestRepository.picture(index)
+      let plain = ClientTensor(name: "image", elementType: .uint8, shape: Shape([1, 8, 8, 1]), bytes: picture)
+      guard case .tensor(let expected) = try client.infer("digits", inputs: [plain]).outputs.first else {
+        return #expect(Bool(false))
+      }
+      memory.bytes.baseAddress!.advanced(by: 8).copyMemory(from: picture, byteCount: 64)
+      guard case .tensor(let shared) = try client.infer("digits", inputs: [input], outputs: [output]).outputs.first
+      else {
+        return #expect(Bool(false))
+      }
+      #expect(shared.shared == memory.reference(offset: 4096, byteCount: 10) && shared.bytes.isEmpty)
+      #expect(Array(memory.bytes[4096..<4106]) == expected.bytes)
+    }
+    let large = try SharedMemory(region: "large", byteCount: 1 << 30)
+    #expect(throws: ClientError.self) { try client.share(large) }
+    #expect(try client.isReady())
+    if !hasName {
+      // Another daemon, another connection: the memory is passed again.
+      server.server.stop()
+      #expect(server.join())
+      let successor = try TestServer(files)
+      #expect(try client.infer("digits", inputs: [input], outputs: [output]).outputs.count == 1)
+      try client.unshare(memory)
+      let error = #expect(throws: ClientError.self) { try client.infer("digits", inputs: [input]) }
+      #expect(error?.message.contains("no shared memory region") == true)
+      #expect(successor.budget.reservedByteCount(for: .regions) == 0)
+    }
+  }
 }

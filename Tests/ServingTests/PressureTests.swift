@@ -127,6 +127,7 @@ import Testing
     #expect(server.wait { (try? self.rung(client)) == "refuse" })
     #expect(server.wait { (try? self.state(client)) == "asleep" })
     #expect(server.budget.reservedByteCount < loaded && server.server.buffers.spareByteCount == 0)
+    #expect(!server.server.residents.responses.keepsResponses)
     try client.send(request)
     let refusal = try client.reply()
     #expect(refusal?.status == 503 && refusal?.text.contains("short of memory") == true)

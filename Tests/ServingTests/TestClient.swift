@@ -25,6 +25,19 @@ final class TestClient {
     }
   }
 
+  /// The first bytes carry the file.
+  func send(_ bytes: [UInt8], passing file: borrowing File) throws {
+    let count = try bytes.withUnsafeBytes { raw in try socket!.send([raw], passing: file) ?? 0 }
+    try send(Array(bytes[count...]))
+  }
+
+  var descriptor: Int32 {
+    switch socket {
+    case .some(let socket): socket.descriptor
+    case .none: -1
+    }
+  }
+
   func send(_ text: String) throws { try send(Array(text.utf8)) }
 
   /// Nil at the server's end.
@@ -62,6 +75,11 @@ final class TestClient {
 
   func post(_ path: String, _ body: String = "", headers: String = "") throws -> Reply? {
     try send(TestClient.request(path, Array(body.utf8), headers: headers))
+    return try reply()
+  }
+
+  func post(_ path: String, _ body: String, passing file: borrowing File) throws -> Reply? {
+    try send(TestClient.request(path, Array(body.utf8)), passing: file)
     return try reply()
   }
 

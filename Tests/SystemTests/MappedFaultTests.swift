@@ -174,7 +174,7 @@ import Testing
       try file.write([1])
       var regions: [Int32] = []
       var bytes = [UInt8](repeating: 0, count: 1)
-      for _ in 0..<1024 { regions.append(thimble_guard_region(&bytes, 1)) }
+      for _ in 0..<1024 { regions.append(thimble_guard_region(&bytes, 1, false)) }
       guard regions == Array(0..<1024) else { exit(1) }
       let error = systemError { () throws(SystemError) in _ = try Mapping(reading: file, byteCount: 1) }
       guard error?.code == SystemError.tooManyFiles else { exit(2) }

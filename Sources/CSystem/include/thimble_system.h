@@ -20,6 +20,7 @@ typedef struct {
   int64_t byte_count;
   int64_t modified_nanoseconds;
   uint64_t device, inode;
+  uint32_t user;
   bool is_directory, is_regular, is_socket;
 } thimble_file_status;
 
@@ -28,6 +29,13 @@ int32_t thimble_open_locked(const char *path, uint32_t mode);  // creates; −EW
 int32_t thimble_create_file(const char *path, uint32_t mode);  // truncates
 int32_t thimble_create_memory_file(const char *name);          // memfd
 int32_t thimble_open_append(const char *path, uint32_t mode);   // creates; reads too
+// A memfd of a size that can change no more (F_SEAL_SHRINK, F_SEAL_GROW).
+int32_t thimble_create_sealed_memory_file(const char *name, int64_t byte_count);
+int32_t thimble_create_in_memory_at(const char *path, int64_t byte_count);  // only the owner's; −EEXIST where it exists
+bool thimble_is_writable(int32_t fd);  // open for reading and writing
+int32_t thimble_seals(int32_t fd);  // F_SEAL_…; −EINVAL where it is no memfd of ordinary pages
+// For reading and writing, without following a link or waiting. −EOPNOTSUPP where it is not in memory (tmpfs or ramfs).
+int32_t thimble_open_in_memory(const char *path);
 int32_t thimble_duplicate(int32_t fd);                         // the same open file, closed on exec
 int32_t thimble_close(int32_t fd);
 int64_t thimble_read(int32_t fd, void *buffer, size_t count);
@@ -51,29 +59,42 @@ void thimble_directory_close(void *directory);
 
 // --- memory
 void *_Nullable thimble_map_file(int32_t fd, size_t count, int32_t *error);         // read-only, private
+void *_Nullable thimble_map_shared(int32_t fd, int64_t offset, size_t count, bool is_writable, int32_t *error);
 void *_Nullable thimble_map_anonymous(size_t count, int32_t *error);                // zeroed, private
 int32_t thimble_unmap(void *base, size_t count);
 int32_t thimble_release_pages(void *base, size_t count);       // MADV_DONTNEED
 int32_t thimble_populate_pages(const void *base, size_t count);  // MADV_POPULATE_READ; -EINVAL before Linux 5.14
 size_t thimble_page_byte_count(void);
 // From here on a page of the region that cannot be read (SIGBUS) makes the whole region zeros and is counted, instead of ending
-// the process. Returns the region's number; −EMFILE where there are 1024 already. Unguard before unmapping.
-int32_t thimble_guard_region(void *base, size_t count);
+// the process; what is written to one that may be written to goes to those zeros. Returns the region's number; −EMFILE where there
+// are 1024 already. Unguard before unmapping.
+int32_t thimble_guard_region(void *base, size_t count, bool is_writable);
 void thimble_unguard_region(int32_t region);
 uint32_t thimble_region_fault_count(int32_t region);
 void thimble_configure_allocator(void);  // one arena and prompt trimming where libc has the choice
 
 // --- sockets
 int32_t thimble_listen(const char *path, int32_t backlog, uint32_t mode);  // Unix stream, non-blocking
+int32_t thimble_listen_tcp(uint32_t host, uint16_t port, int32_t backlog);  // IPv4, non-blocking; 127.0.0.1 is 0x7F000001
 int32_t thimble_connect(const char *path);                                 // Unix stream, blocking
 int32_t thimble_connect_at_once(const char *path);  // non-blocking: −EAGAIN where the listener's queue is full
 int32_t thimble_accept(int32_t fd);                                        // non-blocking
 int64_t thimble_receive(int32_t fd, void *buffer, size_t count);
+// The same; a descriptor that comes along (SCM_RIGHTS) is in `passed`, else −1 is. Of several the first; the others are closed.
+int64_t thimble_receive_passed(int32_t fd, void *buffer, size_t count, int32_t *passed);
+int64_t thimble_peer_user(int32_t fd);  // SO_PEERCRED: the user who connected
+typedef struct {
+  uint32_t own_host, peer_host;  // as in memory
+  uint16_t own_port, peer_port;
+} thimble_connection;
+int32_t thimble_connection_of(int32_t fd, thimble_connection *connection);  // −EAFNOSUPPORT where it is not TCP over IPv4
+int32_t thimble_listening_port(int32_t fd);
 typedef struct {
   const void *_Nullable base;
   size_t count;
 } thimble_bytes;
 int64_t thimble_send(int32_t fd, const thimble_bytes *parts, size_t count);  // no SIGPIPE
+int64_t thimble_send_passing(int32_t fd, const thimble_bytes *parts, size_t count, int32_t passed);  // −1: no descriptor
 int32_t thimble_socket_pair(int32_t fds[_Nonnull 2]);
 
 // --- event loop
