@@ -74,7 +74,12 @@ final class Scheduler: @unchecked Sendable {
 
   /// Lets paced jobs run so many percent of the time from now on.
   func setDuty(percent: Int) {
-    lock.withLock { pace.dutyPercent = percent }
+    let hasChanged = lock.withLock {
+      let hasChanged = pace.dutyPercent != percent
+      pace.dutyPercent = percent
+      return hasChanged
+    }
+    guard hasChanged else { return }
     submissions.add(1)
     submissions.wakeOne()
   }
