@@ -169,6 +169,7 @@ extension Server {
       if let answer = job.keptAnswer() { return send(answer, to: connection) }
       let limit = configuration.limits.queuedRequestsMax
       job.earliestNanoseconds = model.nextSlotNanoseconds
+      if runsHere(job), scheduler.runHere(job) { return send(job.finish(self), to: connection) }
       guard scheduler.submit(job, limit: limit) else { throw .queueFull(limit: limit) }
       model.takeSlot(job.earliestNanoseconds)
     } catch {
@@ -176,6 +177,14 @@ extension Server {
     }
     connection.wait(for: job)
     lastActivityNanoseconds = job.receivedNanoseconds
+  }
+
+  /// Whether the event loop may run a job itself, going by how long the model took last.
+  private func runsHere(_ job: InferenceJob) -> Bool {
+    guard job.isShort, let nanoseconds = job.metrics.lastComputeNanoseconds else { return false }
+    let limit = isOnlyEvent ? ServingLimits.loopRunNanosecondsMax : ServingLimits.busyLoopRunNanosecondsMax
+    // Where threads have their places this one is not moved there.
+    return nanoseconds <= limit && residents.effort.processors.isEmpty
   }
 
   /// A job's deadline has passed: it is answered at once if it has not been started.

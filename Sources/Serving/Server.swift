@@ -40,6 +40,8 @@ public final class Server: @unchecked Sendable {
   var isAccepting = false
   /// Whether clients wait in the queue of the socket until models have given up memory.
   var isMakingRoomForClients = false
+  /// Whether what is handled now was alone: nobody else is served later for it.
+  private(set) var isOnlyEvent = false
   /// Whether the worker has a `PressureJob` or a `SleepJob`.
   var isGivingUp = false
   var isPuttingToSleep = false
@@ -172,6 +174,7 @@ public final class Server: @unchecked Sendable {
   }
 
   private func handle(_ event: EventPoll.Event) {
+    isOnlyEvent = event.isOnly
     switch event.token {
     case Server.listenerToken: acceptClients()
     case Server.schedulerToken:
