@@ -41,8 +41,8 @@ var targets: [Target] = [
   module("Runtime", ["Tensors", "System", "ModelFile", "Memory", "CKernels", "CSystem"]),
   module("Power", ["System"]),
   module("Protocols", ["Tensors"]),
-  module("Devices", ["System", "Protocols"]),
-  module("Serving", ["Tensors", "System", "ModelFile", "Memory", "Runtime", "Protocols"]),
+  module("Devices", ["System", "Power", "Protocols"]),
+  module("Serving", ["Tensors", "System", "ModelFile", "Memory", "Runtime", "Power", "Protocols", "Devices"]),
   module("ThimbleClient", ["Tensors", "System", "Protocols"], pages: ["python"]),
   module("Checks", ["System", "ModelFile", "Importing", "Memory", "Runtime", "CKernels"]),
   .executableTarget(name: "thimble-selftest", dependencies: ["System", "Checks"], swiftSettings: swift),
@@ -72,13 +72,14 @@ targets += tests("ImportingTests", ["Importing", "TestSupport"])
 targets += tests("MemoryTests", ["Memory", "TestSupport"])
 targets += tests("RuntimeTests", ["Runtime", "TestSupport"])
 targets += tests("ChecksTests", ["Checks"])
-targets += tests("PowerTests", ["Power", "TestSupport"])
+targets += tests("PowerTests", ["Power", "System", "TestSupport"])
 targets += tests("ProtocolsTests", ["Protocols", "Tensors"])
-targets += tests("DevicesTests", ["Devices", "Memory", "TestSupport"])
+targets += tests("DevicesTests", ["Devices", "Memory", "Power", "Protocols", "System", "TestSupport"])
 targets += tests(
   "ServingTests",
   [
-    "Serving", "ThimbleClient", "Importing", "ModelFile", "Memory", "Runtime", "Protocols", "System", "Tensors",
+    "Serving", "ThimbleClient", "Importing", "ModelFile", "Memory", "Runtime", "Protocols", "Power", "Devices",
+    "System", "Tensors",
     "TestSupport",
   ])
 targets += tests("ThimbleClientTests", ["ThimbleClient", "Protocols", "System", "Tensors"])

@@ -42,6 +42,9 @@ int32_t thimble_create_file(const char *path, uint32_t mode) {
 int32_t thimble_create_memory_file(const char *name) {
   RESULT((int32_t)syscall(SYS_memfd_create, name, 1u /* MFD_CLOEXEC */));
 }
+int32_t thimble_open_append(const char *path, uint32_t mode) {
+  RESULT(open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, mode));
+}
 
 // linux/fcntl.h and linux/magic.h, which musl's sysroot lacks.
 enum { GET_SEALS = 1034, ADD_SEALS = 1033, SEAL_SHRINK = 2, SEAL_GROW = 4 };

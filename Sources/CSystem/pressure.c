@@ -21,15 +21,19 @@ int32_t thimble_open_write(const char *path) {
   int fd = open(path, O_WRONLY | O_CLOEXEC);
   return fd < 0 ? -errno : fd;
 }
-int32_t thimble_watch_create(const char *path) {
+static int32_t watch(const char *path, uint32_t events) {
   int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
   if (fd < 0) return -errno;
-  if (inotify_add_watch(fd, path, IN_MODIFY) < 0) {
+  if (inotify_add_watch(fd, path, events) < 0) {
     int32_t error = errno;
     close(fd);
     return -error;
   }
   return fd;
+}
+int32_t thimble_watch_create(const char *path) { return watch(path, IN_MODIFY); }
+int32_t thimble_watch_directory(const char *path) {
+  return watch(path, IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR);
 }
 int32_t thimble_poll_now(int32_t fd, uint32_t events) {
   struct pollfd one = {.fd = fd, .events = (short)events};

@@ -66,6 +66,11 @@ int32_t thimble_usable_processors(void) {
   if (sched_getaffinity(0, sizeof set, &set) < 0) return -errno;
   return CPU_COUNT(&set);
 }
+int32_t thimble_usable_processor_bits(uint64_t *words, int32_t count) {
+  // The kernel fills as many bytes as it has processors, and refuses a shorter buffer.
+  long r = syscall(SYS_sched_getaffinity, getpid(), (size_t)count * sizeof *words, words);
+  return r < 0 ? -errno : (int32_t)(r / (long)sizeof *words);
+}
 
 // The set that the process was started on, before any thread left it.
 static cpu_set_t started_on;

@@ -31,53 +31,9 @@ extension Target {
         memory.gpu.reservedByteCount = try reader.number(gpu, "reserved_bytes", in: 0...Target.byteCountMax) ?? 0
       }
     }
-  }
-}
-
-/// Members of the form that they should have; nil for those that are absent or null.
-private struct TargetReader {
-  let path: String
-
-  func requireObject(_ value: JSON, _ name: String) throws(TargetError) {
-    if value.object == nil { throw .invalid(path: path, member: name, expected: "an object") }
-  }
-
-  private func member(_ object: JSON, _ name: String) -> JSON? {
-    guard let value = object[name], value != .null else { return nil }
-    return value
-  }
-
-  func text(_ object: JSON, _ name: String) throws(TargetError) -> String? {
-    guard let value = member(object, name) else { return nil }
-    guard let text = value.string else { throw .invalid(path: path, member: name, expected: "a string") }
-    return text
-  }
-
-  /// Texts that are not empty: an empty beginning would be everything's.
-  func texts(_ object: JSON, _ name: String) throws(TargetError) -> [String] {
-    guard let value = member(object, name) else { return [] }
-    var texts: [String] = []
-    for element in value.array ?? [.null] {
-      guard let text = element.string, !text.isEmpty else {
-        throw .invalid(path: path, member: name, expected: "a list of strings that are not empty")
-      }
-      texts.append(text)
+    if let member = json["power"] {
+      try reader.requireObject(member, "power")
+      power = try Target.power(member, reader)
     }
-    return texts
-  }
-
-  func number(_ object: JSON, _ name: String, in range: ClosedRange<Int>) throws(TargetError) -> Int? {
-    guard let value = member(object, name) else { return nil }
-    guard let number = value.int.flatMap({ Int(exactly: $0) }), range.contains(number) else {
-      throw .invalid(
-        path: path, member: name, expected: "a whole number from \(range.lowerBound) to \(range.upperBound)")
-    }
-    return number
-  }
-
-  func bool(_ object: JSON, _ name: String) throws(TargetError) -> Bool? {
-    guard let value = member(object, name) else { return nil }
-    guard let bool = value.bool else { throw .invalid(path: path, member: name, expected: "true or false") }
-    return bool
   }
 }

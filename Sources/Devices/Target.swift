@@ -3,6 +3,7 @@ public struct Target: Equatable, Sendable {
   public var name: String
   public var recognition = Recognition()
   public var memory = Memory()
+  public var power = Power()
 
   /// How a machine of this kind is told from others.
   public struct Recognition: Equatable, Sendable {

@@ -8,6 +8,8 @@ public enum TargetError: Error, Sendable {
   case badName(String)
   /// No file for the target; and the targets that there are.
   case unknown(name: String, directory: String, known: [String])
+  /// No power profile of that name; and those that there are.
+  case unknownProfile(name: String, directory: String, known: [String])
   case malformed(path: String, ProtocolError)
   /// A member that has another form than it should.
   case invalid(path: String, member: String, expected: String)
@@ -16,10 +18,12 @@ public enum TargetError: Error, Sendable {
   public var message: String {
     switch self {
     case .system(let error): error.message
-    case .badName(let name): "a target's name is letters, digits, dots and dashes, as its file has it, not \(name)"
+    case .badName(let name): "a name is letters, digits, dots and dashes, as its file has it, not \(name)"
     case .unknown(let name, let directory, let known):
       "there is no target \(name) in \(directory)"
         + (known.isEmpty ? "; --targets names the folder that has it" : ": it has " + TargetError.list(known))
+    case .unknownProfile(let name, let directory, let known):
+      "there is no power profile \(name) in \(directory): there are " + TargetError.list(known)
     case .malformed(let path, let error): "\(path): \(error.message)"
     case .invalid(let path, let member, let expected): "\(path): \(member) must be \(expected)"
     case .nothingLeft(let target, let total, let reserved):

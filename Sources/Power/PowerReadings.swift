@@ -9,6 +9,8 @@ public struct PowerReadings: Equatable, Sendable {
   public var supply = PowerSupply()
   /// What the firmware says that it does against heat and low voltage.
   public var firmware = FirmwareThrottle()
+  /// The mode of work that the board's own tool has set; nil: the board has none.
+  public var boardMode: BoardMode?
   /// The user's wish as the machine has it; nil: nobody says.
   public var platformProfile: PlatformProfile?
   /// Percent of the last 10 s that some task waited for a processor.
@@ -60,11 +62,13 @@ public struct PowerReadings: Equatable, Sendable {
       self.stateMax = stateMax
     }
 
-    /// Fans cost no speed.
-    public var takesSpeed: Bool { !type.hasSuffix("fan") && !type.hasSuffix("Fan") }
+    /// Fans and dark screens cost no speed, and an offset of the processor's limit (TCC) is no sign of heat.
+    public var takesSpeed: Bool {
+      !type.hasSuffix("fan") && !type.hasSuffix("Fan") && type != "LCD" && !type.hasPrefix("TCC")
+    }
   }
 
-  /// Processors of one kind that share a clock.
+  /// Processors of one kind: alike in capacity within an eighth, whether or not they share a clock.
   public struct ProcessorCluster: Equatable, Sendable {
     /// One of each physical core's threads, in order.
     public var cores: [Int]
@@ -72,9 +76,9 @@ public struct PowerReadings: Equatable, Sendable {
     public var siblings: [Int]
     /// 1,024: the machine's strongest.
     public var capacity: Int
-    /// In kilohertz; nil where cpufreq is missing.
+    /// In kilohertz, of the clock that is held down most; nil where cpufreq is missing.
     public var frequencyMax: Int?
-    /// What somebody allows at most, now.
+    /// What somebody allows that clock at most, now.
     public var frequencyCap: Int?
 
     public init(
@@ -113,6 +117,24 @@ public struct PowerReadings: Equatable, Sendable {
     public init() {}
 
     public var takesSpeed: Bool { isCapped || isThrottled || isSoftLimited }
+  }
+
+  /// A Jetson's mode (`nvpmodel`), which sets how many cores are on and how fast they may be.
+  public struct BoardMode: Equatable, Sendable {
+    public var number: Int
+    /// As `MAXN` or `15W`; empty where the configuration does not tell.
+    public var name: String
+    /// Cores that the mode leaves on; nil where the configuration does not tell.
+    public var coreCount: Int?
+    /// What it lets the fastest cores run at, in kilohertz; nil: as fast as they can.
+    public var frequencyCap: Int?
+
+    public init(number: Int, name: String = "", coreCount: Int? = nil, frequencyCap: Int? = nil) {
+      self.number = number
+      self.name = name
+      self.coreCount = coreCount
+      self.frequencyCap = frequencyCap
+    }
   }
 
   /// `platform_profile` or power-profiles-daemon, in the three words that people know.

@@ -13,12 +13,14 @@ public enum ProcessorLimit {
   /// Processors that the control group's quota is worth, the least from this process's group up to the root; nil where
   /// there is no quota. Version 2: `cpu.max` holds "quota period" or "max period"; version 1: two files, −1 for none.
   static func controlGroupQuota(root: String) -> Double? {
+    leastQuota(of: GroupLimits(root: root).quotaDirectories)
+  }
+
+  static func leastQuota(of directories: [(path: String, isUnified: Bool)]) -> Double? {
     var least: Double?
-    for group in ControlGroups.read(root: root) where group.isUnified || group.controllers.contains("cpu") {
-      for directory in group.directories(root: root, controller: "cpu") {
-        let quota = group.isUnified ? unifiedQuota(directory) : legacyQuota(directory)
-        if let quota { least = min(least ?? quota, quota) }
-      }
+    for directory in directories {
+      let quota = directory.isUnified ? unifiedQuota(directory.path) : legacyQuota(directory.path)
+      if let quota { least = min(least ?? quota, quota) }
     }
     return least
   }

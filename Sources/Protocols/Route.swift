@@ -47,6 +47,8 @@ public enum Route: Equatable, Sendable {
   case residents
   /// What a model would take and how fast it would be under a budget.
   case plan
+  /// How much effort inferences may take, and why.
+  case governor
   case notFound
   /// The path is known; `allow` is the value of the Allow header.
   case methodNotAllowed(allow: String)
@@ -78,6 +80,7 @@ public enum Route: Equatable, Sendable {
     switch path.first {
     case "models": return (.residents, false)
     case "plan": return (.plan, true)
+    case "governor": return (.governor, false)
     default: return (.notFound, false)
     }
   }

@@ -10,6 +10,7 @@ extension Server {
     writeCache(&writer)
     writeMemory(&writer)
     writeResidency(&writer)
+    writePower(&writer)
     writeProcess(&writer)
   }
 

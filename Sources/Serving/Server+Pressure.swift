@@ -68,7 +68,7 @@ extension Server {
   /// When there is something to do besides clients and jobs.
   var housekeepingDueNanoseconds: Int64 {
     guard !isStopping else { return Int64.max }
-    var due = min(pressure.dueNanoseconds(canGive: canGive), calibrationDueNanoseconds)
+    var due = min(pressure.dueNanoseconds(canGive: canGive), calibrationDueNanoseconds, powerDueNanoseconds)
     if !isPuttingToSleep {
       for model in residents.models { due = min(due, model.sleepDueNanoseconds(configuration.keepAlive)) }
     }
@@ -77,6 +77,7 @@ extension Server {
 
   func keepHouse(_ now: Int64) {
     guard !isStopping else { return }
+    govern(now)
     if now >= pressure.dueNanoseconds(canGive: canGive) {
       lookAtPressure(now)
       armNotices()

@@ -105,6 +105,10 @@ extension Server {
       let statistics = try statistics(reference)
       return try hold(statistics.jsonBytesMax) { statistics.write(to: &$0) }
     case .metrics: return try metricsPage()
+    case .governor:
+      guard let power else { throw .noSuchPath }
+      let document = GovernorDocument(power)
+      return try hold(document.jsonBytesMax) { document.write(to: &$0) }
     case .sharedMemory(let kind, let action): return try sharedMemory(connection, kind, action)
     case .residents:
       let document = residentsDocument

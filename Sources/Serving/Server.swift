@@ -22,6 +22,8 @@ public final class Server: @unchecked Sendable {
   let regions: SharedRegions
   let loader: ModelLoader
   let pressure: PressureWatch
+  /// Nil: nothing is governed.
+  let power: PowerWatch?
   let log: Log
   let poll: EventPoll
   let startedMilliseconds = Clock.wallMilliseconds
@@ -58,6 +60,7 @@ public final class Server: @unchecked Sendable {
   static let schedulerToken: UInt64 = 1
   static let signalToken: UInt64 = 2
   static let pressureToken: UInt64 = 3
+  static let powerToken: UInt64 = 4
   static let firstConnectionToken: UInt64 = 16
 
   /// Reserves the server's own memory. Create `signals` before any other thread.
@@ -83,6 +86,7 @@ public final class Server: @unchecked Sendable {
       responseCacheByteCount: configuration.responseCacheByteCount)
     loader = ModelLoader(directory: directory, residents: residents)
     pressure = PressureWatch(PressureSources(root: configuration.systemRoot))
+    power = configuration.power.map { PowerWatch($0, root: configuration.systemRoot) }
     log = Log(isQuiet: configuration.isQuiet)
     connections = (0..<slots).map { _ in nil }
     freeSlots = Array((0..<slots).reversed())
@@ -120,6 +124,7 @@ public final class Server: @unchecked Sendable {
     isAccepting = true
     self.listener = listener
     startWatchingPressure()
+    startGoverning()
     log.line(
       "serving \(repository.loadedModels.count) of \(repository.entries.count) models from "
         + "\(configuration.modelsDirectory) at \(configuration.socketPath)\(configuration.tcpAddress.map { " and \($0)" } ?? ""); \(log.budget(budget)); "
@@ -183,6 +188,7 @@ public final class Server: @unchecked Sendable {
     case Server.signalToken:
       while takeSignal() { beginStopping() }
     case Server.pressureToken: takePressureNotice()
+    case Server.powerToken: takePowerNotice()
     default: handleConnection(event)
     }
   }

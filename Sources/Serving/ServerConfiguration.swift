@@ -15,6 +15,8 @@ public struct ServerConfiguration: Sendable {
   public var limits = ServingLimits()
   /// How long models stay in memory that nobody asks and that say nothing of it themselves.
   public var keepAlive = KeepAlive.forever
+  /// What governs the effort; nil: nothing does.
+  public var power: PowerConfiguration?
   /// Bytes of results that are kept for requests alike, of models whose configuration asks for it; 0: none.
   public var responseCacheByteCount = 0
   /// Replaces `/` where the state of the machine is read, for tests.

@@ -20,6 +20,11 @@ public struct File: ~Copyable, Sendable {
     self.init(descriptor: try retrying("create", path) { thimble_create_file(path, mode) }, path: path)
   }
 
+  /// Creates the file if need be; what is written goes to its end, each `write` in one piece.
+  public init(appendingTo path: String, mode: UInt32 = 0o644) throws(SystemError) {
+    self.init(descriptor: try retrying("open", path) { thimble_open_append(path, mode) }, path: path)
+  }
+
   /// A file that lives in memory and has no name in the file system.
   public init(inMemory name: String) throws(SystemError) {
     self.init(descriptor: try retrying("create in memory", name) { thimble_create_memory_file(name) }, path: name)

@@ -41,4 +41,21 @@ public final class Thread: @unchecked Sendable {
 
   /// Processors this process may run on, at least 1.
   public static var usableProcessorCount: Int { max(1, Int(thimble_usable_processors())) }
+
+  /// Processors that the process's first thread may run on, in order; empty where the kernel does not say. A first thread that
+  /// has chosen a few with `run(on:)` shows only those.
+  public static var usableProcessors: [Int] {
+    withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 64) { words in
+      words.initialize(repeating: 0)
+      var processors: [Int] = []
+      for word in 0..<max(0, Int(thimble_usable_processor_bits(words.baseAddress!, Int32(words.count)))) {
+        var bits = words[word]
+        while bits != 0 {
+          processors.append(64 * word + bits.trailingZeroBitCount)
+          bits &= bits - 1
+        }
+      }
+      return processors
+    }
+  }
 }

@@ -1,3 +1,4 @@
+import Devices
 import Memory
 import Serving
 import System
@@ -20,6 +21,8 @@ extension Command {
         "listen for TCP too, of IPv4 and without encryption; without HOST only for this machine, where everybody may connect"
       ),
     ] + Engine.options + [
+      Option("profile", "NAME", "power profile (default: the target's, else balanced); see `thimble power`"),
+      Option("profiles", "DIR", "where power profiles are (default: \(PowerProfileDirectory.installedPath))"),
       Option("load", "NAME", "load only this model at start; may be repeated"),
       Option("explicit", nil, "load nothing at start but what --load names"),
       Option(
@@ -59,6 +62,7 @@ extension Command {
       socketPath: try arguments.required("socket"), modelsDirectory: try arguments.required("models"),
       version: Main.version)
     configuration.isQuiet = arguments.has("quiet")
+    configuration.power = try Engine.power(arguments)
     if arguments.has("explicit") || arguments.has("load") {
       configuration.initialLoad = .only(arguments.all("load"))
     }

@@ -2,6 +2,7 @@ import Devices
 import Memory
 import Power
 import Runtime
+import Serving
 import System
 
 /// What every command that runs a model needs: the budget, the kernels, the threads; made from its options.
@@ -50,6 +51,35 @@ struct Engine {
     } catch {
       throw .failure(error.message)
     }
+  }
+
+  /// What governs the effort: the profile that `--profile` names, else the target's, else balanced.
+  static func power(_ arguments: Arguments) throws(CommandError) -> PowerConfiguration {
+    let target = try powerTarget(arguments)
+    let directory = PowerProfileDirectory(arguments.text("profiles") ?? PowerProfileDirectory.installedPath)
+    let name = arguments.text("profile") ?? target?.power.profile ?? PowerProfile.balanced.name
+    do throws(TargetError) {
+      let (wanted, others) = try directory.profiles(for: name)
+      var configuration = PowerConfiguration(profile: wanted, profiles: others, directory: directory, target: target)
+      configuration.fixesThreads = arguments.has("threads")
+      return configuration
+    } catch {
+      throw .failure(error.message)
+    }
+  }
+
+  /// The kind of device for the power's sake. Where nobody names it, one that cannot be recognised is no error.
+  private static func powerTarget(_ arguments: Arguments) throws(CommandError) -> Target? {
+    if arguments.has("target") || arguments.has("targets") {
+      let directory = TargetDirectory(arguments.text("targets") ?? TargetDirectory.installedPath)
+      do throws(TargetError) {
+        guard let name = arguments.text("target") else { return try directory.recognised() }
+        return try directory.target(named: name)
+      } catch {
+        throw .failure(error.message)
+      }
+    }
+    return try? TargetDirectory(TargetDirectory.installedPath).recognised()
   }
 
   static func reserveProgram(_ budget: MemoryBudget) throws(CommandError) -> ProgramReservation {

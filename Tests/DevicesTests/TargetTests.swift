@@ -49,7 +49,9 @@ import Testing
     let directory = TargetDirectory(Self.shipped)
     let names = try directory.names()
     #expect(
-      names == ["generic-aarch64", "generic-x86-64", "jetson-orin-nano", "raspberry-pi-4", "raspberry-pi-5"])
+      names == [
+        "generic-aarch64", "generic-x86-64", "jetson-orin-nano", "raspberry-pi-4", "raspberry-pi-5", "rk3588",
+      ])
     for name in names {
       let target = try directory.target(named: name)
       #expect(target.name == name && target.recognition.architecture != nil)
@@ -61,7 +63,7 @@ import Testing
         #expect(budget > physical / 4 && budget <= physical / 2, "\(name), \(gibibytes) GiB")
       }
     }
-    for name in ["jetson-orin-nano", "raspberry-pi-4", "raspberry-pi-5"] {
+    for name in ["jetson-orin-nano", "raspberry-pi-4", "raspberry-pi-5", "rk3588"] {
       let gpu = try directory.target(named: name).memory.gpu
       #expect(gpu.isShared && gpu.reservedByteCount > 0)
     }
@@ -75,6 +77,8 @@ import Testing
       "NVIDIA Jetson Orin Nano Developer Kit",
       ["nvidia,p3768-0000+p3767-0005", "nvidia,p3767-0005", "nvidia,tegra234"], "jetson-orin-nano"
     ),
+    ("Radxa ROCK 5B", ["radxa,rock-5b", "rockchip,rk3588"], "rk3588"),
+    ("Orange Pi 5", ["xunlong,orangepi-5", "rockchip,rk3588s"], "rk3588"),
     ("NVIDIA Jetson AGX Orin", ["nvidia,p3737-0000+p3701-0000", "nvidia,tegra234"], "generic-aarch64"),
     ("Something else", ["vendor,board"], "generic-aarch64"), ("", [], "generic-aarch64"),
   ]) func boardsAreRecognised(_ model: String, _ compatible: [String], _ name: String) throws {
@@ -121,6 +125,9 @@ import Testing
     let text = #"""
       {"name":"x","cores":[{"class":"big","list":[4,5]}],"thermal":null,"memory":{"total_bytes":4294967296,"numa":1,
        "gpu":{"shared":true,"reserved_bytes":536870912,"heap":{}},"budget_percent":25,"budget_bytes":1073741824},
+       "power":{"profile":"cool","idle_milliwatts":100,"throttle_file":"/f","curve":[],"clusters":[
+         {"cores":[0,1],"capacity":400},{"cores":[2],"frequency_max_khz":9,"active_milliwatts":7}],
+         "trips":{"zones":["a","b"],"passive":70000,"hot":80000,"critical":90000,"hysteresis":3000}},
        "recognised_by":{"architecture":"aarch64","compatible":["a,b"],"model":["A B"],"serial":"1"},"source":["x"]}
       """#
     let directory = try Targets(["x.json": text, "readme.txt": "x", ".json": "x", "y.jsonc": "x"])
@@ -131,6 +138,13 @@ import Testing
     expected.memory = .init(
       totalByteCount: 4 << 30, gpu: .init(isShared: true, reservedByteCount: 512 << 20), budgetPercent: 25,
       budgetByteCount: 1 << 30)
+    expected.power.profile = "cool"
+    expected.power.idleMilliwatts = 100
+    expected.power.throttleFile = "/f"
+    expected.power.clusters = [
+      .init(cores: [2], frequencyMax: 9, activeMilliwatts: 7), .init(cores: [0, 1], capacity: 400),
+    ]
+    expected.power.trips = .init(zones: ["a", "b"], passive: 70_000, hot: 80_000, critical: 90_000, hysteresis: 3000)
     #expect(target == expected)
   }
 
@@ -177,6 +191,16 @@ import Testing
     (#"{"memory":{"total_bytes":1e300}}"#, "total_bytes must be"),
     (#"{"memory":{"budget_percent":101}}"#, "budget_percent must be a whole number from 1 to 100"),
     (#"{"memory":{"budget_bytes":"1G"}}"#, "budget_bytes must be"),
+    (#"{"power":[]}"#, "power must be an object"), (#"{"power":{"profile":1}}"#, "profile must be a string"),
+    (#"{"power":{"idle_milliwatts":-1}}"#, "idle_milliwatts must be"),
+    (#"{"power":{"clusters":{}}}"#, "clusters must be a list"),
+    (#"{"power":{"clusters":[1]}}"#, "clusters must be a list"),
+    (#"{"power":{"clusters":[{}]}}"#, "cores must be a list of whole numbers"),
+    (#"{"power":{"clusters":[{"cores":[0,4096]}]}}"#, "cores must be a list of whole numbers from 0 to 4095"),
+    (#"{"power":{"clusters":[{"cores":[0],"capacity":0}]}}"#, "capacity must be a whole number from 1"),
+    (#"{"power":{"trips":{"zones":["x"]}}}"#, "passive must be given"),
+    (#"{"power":{"trips":{"zones":"x","passive":1}}}"#, "zones must be a list"),
+    (#"{"power":{"trips":{"passive":250001}}}"#, "passive must be a whole number from 1 to 250000"),
     (#"{"recognised_by":[]}"#, "recognised_by must be an object"),
     (#"{"recognised_by":{"model":"x"}}"#, "model must be a list"),
     (#"{"recognised_by":{"compatible":[""]}}"#, "compatible must be a list"),

@@ -28,6 +28,7 @@ int32_t thimble_open_read(const char *path);  // does not wait for a pipe's writ
 int32_t thimble_open_locked(const char *path, uint32_t mode);  // creates; −EWOULDBLOCK where another holds the lock
 int32_t thimble_create_file(const char *path, uint32_t mode);  // truncates
 int32_t thimble_create_memory_file(const char *name);          // memfd
+int32_t thimble_open_append(const char *path, uint32_t mode);   // creates; reads too
 // A memfd of a size that can change no more (F_SEAL_SHRINK, F_SEAL_GROW).
 int32_t thimble_create_sealed_memory_file(const char *name, int64_t byte_count);
 int32_t thimble_create_in_memory_at(const char *path, int64_t byte_count);  // only the owner's; −EEXIST where it exists
@@ -121,7 +122,15 @@ int32_t thimble_signals_read(int32_t fd);
 int32_t thimble_open_trigger(const char *path, const void *_Nullable text, size_t count);
 int32_t thimble_open_write(const char *path);    // does not create
 int32_t thimble_watch_create(const char *path);  // inotify: readable once the file is modified
+int32_t thimble_watch_directory(const char *path);  // files that are put there whole, or go
 int32_t thimble_poll_now(int32_t fd, uint32_t events);  // the events that are there, without waiting
+
+// --- netlink: what the kernel tells of devices and heat
+enum { THIMBLE_NETLINK_UEVENTS = 15, THIMBLE_NETLINK_GENERIC = 16 };
+int32_t thimble_netlink_open(int32_t protocol, uint32_t groups);  // non-blocking
+int32_t thimble_netlink_join(int32_t fd, uint32_t group);
+// The next message, cut to the buffer; 0 for one that the kernel has not sent. −EAGAIN: there is none; −ENOBUFS: some were lost.
+int64_t thimble_netlink_receive(int32_t fd, void *buffer, size_t count);
 
 // --- threads
 typedef struct {
@@ -134,6 +143,8 @@ int32_t thimble_futex_wait(const void *word, uint32_t expected, int64_t timeout_
 int32_t thimble_futex_wake(const void *word, int32_t count);
 void thimble_spin_hint(void);
 int32_t thimble_usable_processors(void);  // sched_getaffinity
+// The same of the process's first thread, one bit a processor; the count of words that were filled.
+int32_t thimble_usable_processor_bits(uint64_t *words, int32_t count);
 // The calling thread runs on these from now on; on those that the process was started on where there are none.
 int32_t thimble_thread_run_on(const int32_t *_Nullable processors, int32_t count);
 
