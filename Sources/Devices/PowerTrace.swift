@@ -30,21 +30,15 @@ public enum PowerTrace {
 /// Why a trace cannot be read or written.
 public enum PowerTraceError: Error, Sendable {
   case system(SystemError)
-  case notJSON(path: String, line: Int, ProtocolError)
-  /// A member of a line that has another form than it should.
-  case invalid(TargetError)
-  case tooLong(path: String, line: Int)
-  case timeGoesBack(path: String, line: Int)
+  /// What is wrong with a line.
+  case line(path: String, number: Int, reason: String)
   case empty(path: String)
 
   public var message: String {
     switch self {
     case .system(let error): error.message
-    case .notJSON(let path, let line, let error): "\(path), line \(line): \(error.message)"
-    case .invalid(let error): error.message
-    case .tooLong(let path, let line): "\(path), line \(line): longer than \(PowerTrace.lineBytesMax) bytes: no trace"
-    case .timeGoesBack(let path, let line): "\(path), line \(line): time_ms goes back; only 0 begins a new recording"
-    case .empty(let path): "\(path) has no readings: `thimble power --record` writes some"
+    case .line(let path, let number, let reason): "\(path), line \(number): \(reason)"
+    case .empty(let path): path + " has no readings: `thimble power --record` writes some"
     }
   }
 }

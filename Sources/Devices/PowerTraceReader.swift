@@ -34,7 +34,7 @@ public struct PowerTraceReader: ~Copyable {
         }
       } catch {
         if let cutOff { throw cutOff }
-        cutOff = .notJSON(path: file.path, line: lineNumber, error)
+        cutOff = .line(path: file.path, number: lineNumber, reason: error.message)
         continue
       }
       return try sample(json)
@@ -48,7 +48,7 @@ public struct PowerTraceReader: ~Copyable {
   }
 
   private mutating func sample(_ json: JSON) throws(PowerTraceError) -> PowerTrace.Sample {
-    let reader = TargetReader(path: "\(file.path), line \(lineNumber)")
+    let reader = TargetReader(path: "")
     let time: Int
     let readings: PowerReadings
     do throws(TargetError) {
@@ -56,7 +56,7 @@ public struct PowerTraceReader: ~Copyable {
       time = try reader.required(try reader.number(json, "time_ms", in: 0...PowerTrace.millisecondsMax), "time_ms")
       readings = try PowerReadings(json, reader)
     } catch {
-      throw .invalid(error)
+      throw .line(path: file.path, number: lineNumber, reason: error.reason)
     }
     let begins = time == 0 || !hasSample
     if let cutOff {
@@ -66,7 +66,8 @@ public struct PowerTraceReader: ~Copyable {
     }
     if begins { recordingStart = hasSample ? last + 1000 : 0 }
     guard begins || recordingStart + time >= last, recordingStart <= PowerTrace.millisecondsMax else {
-      throw .timeGoesBack(path: file.path, line: lineNumber)
+      throw .line(
+        path: file.path, number: lineNumber, reason: "time_ms goes back; only 0 begins a new recording")
     }
     last = recordingStart + time
     hasSample = true
@@ -91,7 +92,8 @@ public struct PowerTraceReader: ~Copyable {
         return line.isEmpty ? nil : line
       }
       guard buffer.count - position <= PowerTrace.lineBytesMax else {
-        throw .tooLong(path: file.path, line: lineNumber + 1)
+        throw .line(
+          path: file.path, number: lineNumber + 1, reason: "longer than \(PowerTrace.lineBytesMax) bytes: no trace")
       }
       try fill()
     }

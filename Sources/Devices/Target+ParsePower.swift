@@ -13,14 +13,14 @@ extension Target {
     power.idleMilliwatts = try reader.number(json, "idle_milliwatts", in: milliwatts)
     power.throttleFile = try reader.text(json, "throttle_file")
     for cluster in try reader.objects(json, "clusters", countMax: clusterCountMax) {
-      power.clusters.append(
+      let capacity = try reader.number(cluster, "capacity", in: 1...1024) ?? 1024
+      let place = power.clusters.firstIndex { $0.capacity < capacity } ?? power.clusters.count
+      power.clusters.insert(
         Cluster(
-          cores: try reader.numbers(cluster, "cores", in: processors),
-          capacity: try reader.number(cluster, "capacity", in: 1...1024) ?? 1024,
+          cores: try reader.numbers(cluster, "cores", in: processors), capacity: capacity,
           frequencyMax: try reader.number(cluster, "frequency_max_khz", in: 1...100_000_000),
-          activeMilliwatts: try reader.number(cluster, "active_milliwatts", in: milliwatts)))
+          activeMilliwatts: try reader.number(cluster, "active_milliwatts", in: milliwatts)), at: place)
     }
-    power.clusters.sort { $0.capacity > $1.capacity }
     if let trips = json["trips"], trips != .null {
       try reader.requireObject(trips, "trips")
       power.trips = Trips(

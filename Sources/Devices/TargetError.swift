@@ -25,11 +25,16 @@ public enum TargetError: Error, Sendable {
     case .unknownProfile(let name, let directory, let known):
       "there is no power profile \(name) in \(directory): there are " + TargetError.list(known)
     case .malformed(let path, let error): "\(path): \(error.message)"
-    case .invalid(let path, let member, let expected): "\(path): \(member) must be \(expected)"
+    case .invalid(let path, _, _): path + ": " + reason
     case .nothingLeft(let target, let total, let reserved):
       "target \(target) leaves \(reserved) bytes for the GPU, which is all of this machine's \(total): give --memory-budget, or "
         + "another --target"
     }
+  }
+
+  /// What is wrong with a member, without its file; the whole message for anything else.
+  var reason: String {
+    if case .invalid(_, let member, let expected) = self { member + " must be " + expected } else { message }
   }
 
   private static func list(_ names: [String]) -> String {

@@ -16,8 +16,8 @@ struct EnergyCounters {
   mutating func scan(root: String) {
     let known = counters
     counters = SensorFile.numbered("intel-rapl:", in: root + "/sys/class/powercap").compactMap { _, path in
-      guard let name = SensorFile.text(path + "/name"), name.utf8.starts(with: "package".utf8) else { return nil }
-      let range = SensorFile.number(path + "/max_energy_range_uj") ?? 0
+      guard let name = SensorFile.text(path, "/name"), name.utf8.starts(with: "package".utf8) else { return nil }
+      let range = SensorFile.number(path, "/max_energy_range_uj") ?? 0
       return Counter(path: path, range: max(0, range), last: known.first { $0.path == path }?.last)
     }
   }
@@ -25,7 +25,7 @@ struct EnergyCounters {
   /// Microjoules since the first reading; nil where no counter can be read.
   mutating func read() -> Int64? {
     for index in counters.indices {
-      guard let now = SensorFile.number(counters[index].path + "/energy_uj"), now >= 0 else { continue }
+      guard let now = SensorFile.number(counters[index].path, "/energy_uj"), now >= 0 else { continue }
       hasCounted = true
       if let last = counters[index].last {
         // A counter starts anew after its range, which a driver may not know.

@@ -27,8 +27,8 @@ struct FirmwareSensors {
     throttleFile = existing(knownThrottleFile)
     // Newer boards call the system on a chip otherwise.
     let driver = root + "/sys/bus/platform/drivers/raspberrypi-firmware"
-    if throttleFile == nil, let names = try? FileSystem.names(in: driver) {
-      for name in names where throttleFile == nil { throttleFile = existing(driver + "/" + name + "/get_throttled") }
+    for name in throttleFile == nil ? SensorFile.names(driver) : [] where throttleFile == nil {
+      throttleFile = existing(driver + "/" + name + "/get_throttled")
     }
     modeFile = existing(root + "/var/lib/nvpmodel/status")
     mode = nil

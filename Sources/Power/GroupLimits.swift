@@ -22,7 +22,7 @@ struct GroupLimits {
       if group.isUnified || group.controllers.contains("cpuset") {
         for directory in group.directories(root: root, controller: "cpuset") where processorsFile == nil {
           for name in group.isUnified ? ["/cpuset.cpus.effective"] : ["/cpuset.effective_cpus", "/cpuset.cpus"]
-          where processorsFile == nil && SensorFile.exists(directory + name) {
+          where processorsFile == nil && SensorFile.exists(directory, name) {
             processorsFile = directory + name
           }
         }

@@ -30,7 +30,7 @@ struct ProcessorSensors {
   mutating func read(root: String, usable: [Int], limits: GroupLimits, into readings: inout PowerReadings) {
     let directory = root + "/sys/devices/system/cpu"
     let now = Membership(
-      online: SensorFile.bytes(directory + "/online"), allowed: limits.processorsFile.flatMap { SensorFile.bytes($0) },
+      online: SensorFile.bytes(directory, "/online"), allowed: limits.processorsFile.flatMap { SensorFile.bytes($0) },
       usable: usable)
     if membership != now {
       membership = now
@@ -56,8 +56,8 @@ struct ProcessorSensors {
 
   private mutating func findClocks(_ directory: String) {
     clocks = SensorFile.numbered("policy", in: directory + "/cpufreq").compactMap { _, path in
-      guard let processors = SensorFile.processors(path + "/related_cpus"),
-        let frequency = SensorFile.number(path + "/cpuinfo_max_freq", in: ProcessorSensors.frequencies)
+      guard let processors = SensorFile.processors(path, "/related_cpus"),
+        let frequency = SensorFile.number(path, "/cpuinfo_max_freq", in: ProcessorSensors.frequencies)
       else { return nil }
       return Clock(capFile: path + "/scaling_max_freq", processors: processors, frequencyMax: frequency)
     }
@@ -72,32 +72,32 @@ struct ProcessorSensors {
     var cores: [(processor: Int, siblings: [Int])] = []
     var left = available
     while let processor = left.first {
-      var siblings = SensorFile.processors(directory + "/cpu\(processor)/topology/thread_siblings_list") ?? []
+      var siblings = SensorFile.processors(directory, "/cpu\(processor)/topology/thread_siblings_list") ?? []
       siblings = siblings.filter { $0 != processor && left.contains($0) }
       left.removeAll { $0 == processor || siblings.contains($0) }
       cores.append((processor, siblings))
     }
     let capacities = capacities(of: cores.map { $0.processor }, directory)
-    let order = cores.indices.sorted {
-      capacities[$0] != capacities[$1] ? capacities[$0] > capacities[$1] : $0 < $1
-    }
     clusters = []
-    for index in order {
-      if clusters.isEmpty || capacities[index] * 8 < clusters[clusters.count - 1].capacity * 7 {
-        clusters.append(.init(cores: [], capacity: capacities[index]))
+    var isPlaced = [Bool](repeating: false, count: cores.count)
+    // The strongest that is left, and all that are like it.
+    while true {
+      var most = 0
+      for index in cores.indices where !isPlaced[index] { most = max(most, capacities[index]) }
+      if most == 0 { return }
+      var cluster = PowerReadings.ProcessorCluster(cores: [], capacity: most)
+      for index in cores.indices where !isPlaced[index] && capacities[index] * 8 >= most * 7 {
+        isPlaced[index] = true
+        cluster.cores.append(cores[index].processor)
+        cluster.siblings += cores[index].siblings
       }
-      clusters[clusters.count - 1].cores.append(cores[index].processor)
-      clusters[clusters.count - 1].siblings += cores[index].siblings
-    }
-    for index in clusters.indices {
-      clusters[index].cores.sort()
-      clusters[index].siblings.sort()
+      clusters.append(cluster)
     }
   }
 
   /// 1,024 for the strongest: what the kernel says, else by frequency, else all alike.
   private func capacities(of cores: [Int], _ directory: String) -> [Int] {
-    let told = cores.compactMap { SensorFile.number(directory + "/cpu\($0)/cpu_capacity", in: 1...65_536) }
+    let told = cores.compactMap { SensorFile.number(directory, "/cpu\($0)/cpu_capacity", in: 1...65_536) }
     if told.count == cores.count { return told }
     let frequencies = cores.compactMap { frequency(of: $0) }
     guard frequencies.count == cores.count, let greatest = frequencies.max() else {

@@ -1,22 +1,28 @@
 import System
 
-/// Small files of the kernel's, of which any may be missing, fail or hold anything.
+/// Small files of the kernel's, of which any may be missing, fail or hold anything; each is `directory` and `name` together.
+/// Nothing here is inlined: it is called from everywhere.
 enum SensorFile {
   /// Bytes of a text that are taken.
   private static let textBytesMax = 64
 
-  static func exists(_ path: String) -> Bool { (try? FileSystem.status(of: path)) != nil }
+  @inline(never)
+  static func exists(_ directory: String, _ name: String = "") -> Bool {
+    (try? FileSystem.status(of: directory + name)) != nil
+  }
 
   /// A whole number that fits 64 bits and stands alone in the file; nil for anything else.
-  static func number(_ path: String) -> Int64? {
-    guard let bytes = bytes(path), let word = onlyWord(bytes) else { return nil }
+  @inline(never)
+  static func number(_ directory: String, _ name: String = "") -> Int64? {
+    guard let bytes = bytes(directory, name), let word = onlyWord(bytes) else { return nil }
     return number(word, radix: 10)
   }
 
   /// The same, in a range; nil outside.
-  static func number(_ path: String, in range: ClosedRange<Int>) -> Int? {
-    guard let number = number(path).flatMap({ Int(exactly: $0) }), range.contains(number) else { return nil }
-    return number
+  @inline(never)
+  static func number(_ directory: String, _ name: String = "", in range: ClosedRange<Int>) -> Int? {
+    guard let number = number(directory, name), range.contains(Int(number)) else { return nil }
+    return Int(number)
   }
 
   /// A number without sign in hexadecimal, with `0x` or without.
@@ -26,17 +32,20 @@ enum SensorFile {
   }
 
   /// The first line, for people too: printable ASCII, the rest as `?`.
-  static func text(_ path: String) -> String? {
-    guard let bytes = bytes(path) else { return nil }
+  @inline(never)
+  static func text(_ directory: String, _ name: String = "") -> String? {
+    guard let bytes = bytes(directory, name) else { return nil }
     let line = bytes.prefix(while: { $0 != 10 && $0 != 0 }).prefix(textBytesMax)
     guard !line.isEmpty else { return nil }
     return String(decoding: line.map { (32...126).contains($0) ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
   }
 
   /// At most 4 KiB; nil where the file cannot be read or has more.
-  static func bytes(_ path: String) -> [UInt8]? {
+  @inline(never)
+  static func bytes(_ directory: String, _ name: String = "") -> [UInt8]? {
     withUnsafeTemporaryAllocation(byteCount: 4097, alignment: 8) { buffer in
-      guard let file = try? File(reading: path), let count = try? file.read(into: buffer), count <= 4096 else {
+      guard let file = try? File(reading: directory + name), let count = try? file.read(into: buffer), count <= 4096
+      else {
         return nil
       }
       return Array(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
@@ -48,6 +57,7 @@ enum SensorFile {
     return words.count == 1 ? words[0] : nil
   }
 
+  @inline(never)
   static func number(_ digits: ArraySlice<UInt8>, radix: Int64) -> Int64? {
     let isNegative = radix == 10 && digits.first == UInt8(ascii: "-")
     let digits = isNegative ? digits.dropFirst() : digits
@@ -72,17 +82,25 @@ enum SensorFile {
   /// Directories of a class whose names are a prefix and a number, by number.
   static func numbered(_ prefix: String, in directory: String) -> [(number: Int, path: String)] {
     var found: [(number: Int, path: String)] = []
-    for name in (try? FileSystem.names(in: directory)) ?? [] where name.utf8.starts(with: prefix.utf8) {
+    for name in names(directory) where name.utf8.starts(with: prefix.utf8) {
       let digits = Array(name.utf8.dropFirst(prefix.utf8.count))
       guard digits.count <= 4, let number = number(digits[...], radix: 10), number >= 0 else { continue }
-      found.append((Int(number), directory + "/" + name))
+      var place = found.count
+      while place > 0, found[place - 1].number > Int(number) { place -= 1 }
+      found.insert((Int(number), directory + "/" + name), at: place)
     }
-    found.sort { $0.number < $1.number }
     return found
   }
 
+  /// Names in a directory; none where it cannot be listed.
+  static func names(_ directory: String) -> [String] { (try? FileSystem.names(in: directory)) ?? [] }
+
   /// `0-3,5` or `0 1 2 3`, ascending as the kernel has them; nil for anything else.
-  static func processors(_ path: String) -> [Int]? { bytes(path).flatMap { processors($0) } }
+  @inline(never)
+  static func processors(_ directory: String, _ name: String = "") -> [Int]? {
+    guard let bytes = bytes(directory, name) else { return nil }
+    return processors(bytes)
+  }
 
   static func processors(_ text: [UInt8]) -> [Int]? {
     var listed: [Int] = []

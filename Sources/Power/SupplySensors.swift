@@ -15,10 +15,10 @@ struct SupplySensors {
     batteries = []
     mains = []
     let directory = root + "/sys/class/power_supply"
-    for name in (try? FileSystem.names(in: directory)) ?? [] {
+    for name in SensorFile.names(directory) {
       let path = directory + "/" + name
       // A mouse's battery, or a port that gives power, is not this machine's.
-      guard let type = SensorFile.text(path + "/type"), SensorFile.text(path + "/scope") != "Device" else { continue }
+      guard let type = SensorFile.text(path, "/type"), SensorFile.text(path, "/scope") != "Device" else { continue }
       switch type {
       case "Battery", "UPS": batteries.append(path)
       case "Mains", "Wireless": mains.append(path)
@@ -30,16 +30,16 @@ struct SupplySensors {
   func read() -> PowerReadings.PowerSupply {
     var supply = PowerReadings.PowerSupply()
     for path in mains {
-      guard let online = SensorFile.number(path + "/online", in: 0...9) else { continue }
+      guard let online = SensorFile.number(path, "/online", in: 0...9) else { continue }
       supply.isOnMains = supply.isOnMains == true || online > 0
     }
     var percents: [Int] = []
-    for path in batteries where SensorFile.number(path + "/present") != 0 {
-      if let percent = SensorFile.number(path + "/capacity", in: 0...100) { percents.append(percent) }
-      if let tenths = SensorFile.number(path + "/temp", in: -1000...2000) {
+    for path in batteries where SensorFile.number(path, "/present") != 0 {
+      if let percent = SensorFile.number(path, "/capacity", in: 0...100) { percents.append(percent) }
+      if let tenths = SensorFile.number(path, "/temp", in: -1000...2000) {
         supply.batteryTemperature = max(supply.batteryTemperature ?? tenths, tenths)
       }
-      let status = SensorFile.text(path + "/status")
+      let status = SensorFile.text(path, "/status")
       guard status == "Discharging" || status == "Unknown" && supply.isOnMains == false else { continue }
       supply.isDischarging = true
       if let power = SupplySensors.power(path) {
@@ -53,7 +53,7 @@ struct SupplySensors {
   /// What the battery gives: some vendors count what goes out below zero.
   private static func power(_ path: String) -> Int64? {
     func magnitude(_ name: String, _ range: ClosedRange<Int64>) -> Int64? {
-      guard let value = SensorFile.number(path + name), value > Int64.min, range.contains(abs(value)) else {
+      guard let value = SensorFile.number(path, name), value > Int64.min, range.contains(abs(value)) else {
         return nil
       }
       return abs(value)

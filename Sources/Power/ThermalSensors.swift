@@ -30,14 +30,14 @@ struct ThermalSensors {
     let directory = root + "/sys/class/thermal"
     zones = SensorFile.numbered("thermal_zone", in: directory).map { number, path in
       var zone = PowerReadings.ThermalZone(
-        number: number, type: SensorFile.text(path + "/type") ?? "unknown", temperature: nil)
+        number: number, type: SensorFile.text(path, "/type") ?? "unknown", temperature: nil)
       ThermalSensors.readTrips(of: &zone, path)
       let before = known.first { $0.zone.number == number && $0.zone.type == zone.type }
       return Zone(path: path, zone: zone, hasBeenRead: before?.hasBeenRead ?? false)
     }
     coolingDevices = SensorFile.numbered("cooling_device", in: directory).map { number, path in
-      let stateMax = SensorFile.number(path + "/max_state", in: 0...1_000_000) ?? 0
-      let type = SensorFile.text(path + "/type") ?? "unknown"
+      let stateMax = SensorFile.number(path, "/max_state", in: 0...1_000_000) ?? 0
+      let type = SensorFile.text(path, "/type") ?? "unknown"
       return (path, PowerReadings.CoolingDevice(number: number, type: type, state: 0, stateMax: stateMax))
     }
   }
@@ -45,13 +45,13 @@ struct ThermalSensors {
   private static func readTrips(of zone: inout PowerReadings.ThermalZone, _ path: String) {
     for number in 0..<tripCountMax {
       let trip = path + "/trip_point_\(number)_"
-      guard let type = SensorFile.text(trip + "type") else { return }
-      guard let temperature = SensorFile.number(trip + "temp", in: trips) else { continue }
+      guard let type = SensorFile.text(trip, "type") else { return }
+      guard let temperature = SensorFile.number(trip, "temp", in: trips) else { continue }
       switch type {
       case "passive":
         if let known = zone.passiveTrip, known <= temperature { continue }
         zone.passiveTrip = temperature
-        zone.hysteresis = SensorFile.number(trip + "hyst", in: 0...100_000) ?? 0
+        zone.hysteresis = SensorFile.number(trip, "hyst", in: 0...100_000) ?? 0
       case "hot": zone.hotTrip = min(zone.hotTrip ?? temperature, temperature)
       case "critical": zone.criticalTrip = min(zone.criticalTrip ?? temperature, temperature)
       default: break
@@ -64,7 +64,7 @@ struct ThermalSensors {
     var isWhole = true
     readings.zones = []
     for index in zones.indices {
-      zones[index].zone.temperature = SensorFile.number(zones[index].path + "/temp", in: ThermalSensors.temperatures)
+      zones[index].zone.temperature = SensorFile.number(zones[index].path, "/temp", in: ThermalSensors.temperatures)
       if zones[index].zone.temperature != nil {
         zones[index].hasBeenRead = true
       } else if !SensorFile.exists(zones[index].path) {
@@ -76,7 +76,7 @@ struct ThermalSensors {
     for (path, device) in coolingDevices {
       var device = device
       // Some say −1 where they do nothing.
-      if let state = SensorFile.number(path + "/cur_state", in: -1...1_000_000) {
+      if let state = SensorFile.number(path, "/cur_state", in: -1...1_000_000) {
         device.state = max(0, state)
         readings.coolingDevices.append(device)
       } else if !SensorFile.exists(path) {

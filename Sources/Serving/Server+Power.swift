@@ -106,7 +106,7 @@ struct GovernorDocument: JSONWritable {
     decision.writeMembers(to: &json)
     json.member("changes", changeCount)
     json.member("changed_at_ms", Int(changedMilliseconds))
-    json.key("readings")
+    json.key("sensors")
     readings.write(to: &json)
     json.endObject()
   }

@@ -23,6 +23,7 @@ extension Command {
     ] + Engine.options + [
       Option("profile", "NAME", "power profile (default: the target's, else balanced); see `thimble power`"),
       Option("profiles", "DIR", "where power profiles are (default: \(PowerProfileDirectory.installedPath))"),
+      Option("root", "DIR", "what stands for / where sensors are read, for tests and simulations"),
       Option("load", "NAME", "load only this model at start; may be repeated"),
       Option("explicit", nil, "load nothing at start but what --load names"),
       Option(
@@ -63,6 +64,7 @@ extension Command {
       version: Main.version)
     configuration.isQuiet = arguments.has("quiet")
     configuration.power = try Engine.power(arguments)
+    configuration.systemRoot = arguments.text("root") ?? ""
     if arguments.has("explicit") || arguments.has("load") {
       configuration.initialLoad = .only(arguments.all("load"))
     }

@@ -16,19 +16,7 @@ struct ProfilePage {
   init(_ table: ProfileTable) {
     self.table = table
     kindNames = table.profile.kinds.map { $0.name }
-    text = """
-      <!DOCTYPE html>
-      <html xmlns="http://www.w3.org/1999/xhtml" lang="en"><head><meta charset="utf-8"/><title>
-      """ + ProfilePage.escaped(profile.path) + """
-        </title><style>
-        body{font:14px system-ui,sans-serif;margin:2em auto;max-width:1100px;padding:0 1em}
-        table{border-collapse:collapse;margin:1em 0;font-variant-numeric:tabular-nums}
-        td,th{padding:1px 8px;text-align:right;white-space:nowrap}
-        .l{text-align:left}tr:nth-child(even){background:#8881}
-        svg{width:100%;height:auto;font:11px system-ui,sans-serif}svg text{fill:currentColor}
-        </style></head><body>
-
-        """
+    text = ProfilePage.head(title: ProfilePage.escaped(profile.path))
     add("h1", ProfilePage.escaped(table.heading))
     for line in [table.totalText, table.rooflineText, profile.noise.text] { add("p", ProfilePage.escaped(line)) }
     add("h2", "One inference, operator by operator")
@@ -43,6 +31,23 @@ struct ProfilePage {
     let last = table.titles.count
     addTable(["#"] + table.titles, table.order.map { ["\($0)"] + table.cells($0) }, leftColumns: [1, 2, last])
     text += "</body></html>\n"
+  }
+
+  /// A page up to its first heading. `title` is escaped.
+  static func head(title: String) -> String {
+    """
+    <!DOCTYPE html>
+    <html xmlns="http://www.w3.org/1999/xhtml" lang="en"><head><meta charset="utf-8"/><title>
+    """ + title + """
+      </title><style>
+      body{font:14px system-ui,sans-serif;margin:2em auto;max-width:1100px;padding:0 1em}
+      table{border-collapse:collapse;margin:1em 0;font-variant-numeric:tabular-nums}
+      td,th{padding:1px 8px;text-align:right;white-space:nowrap}
+      .l{text-align:left}tr:nth-child(even){background:#8881}
+      svg{width:100%;height:auto;font:11px system-ui,sans-serif}svg text{fill:currentColor}
+      </style></head><body>
+
+      """
   }
 
   private mutating func add(_ element: String, _ content: String) {

@@ -51,7 +51,7 @@ import Testing
     #expect(try #require(hot["parameters"]?["thimble_threads"]?.int) <= max(1, threadCount / 2))
     let document = try governor(client)
     #expect(document["reason"]?.string?.contains("cpu-thermal") == true && document["changes"]?.int ?? 0 > 0)
-    #expect(document["readings"]?["zones"]?.array?.isEmpty == false)
+    #expect(document["sensors"]?["zones"]?.array?.isEmpty == false)
     let metrics = try #require(try client.get("/metrics")).text
     #expect(metrics.contains("thimble_governor_threads \(document["threads"]?.int ?? -1)"))
     #expect(!metrics.contains("thimble_governor_state 0"))

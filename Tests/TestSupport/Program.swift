@@ -53,7 +53,7 @@ public enum Program {
 }
 
 /// A folder for one test's files, removed at the end.
-public final class TemporaryFolder {
+public final class TemporaryFolder: Sendable {
   public let path: String
 
   public init() throws {

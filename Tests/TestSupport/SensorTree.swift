@@ -1,7 +1,7 @@
 import Foundation
 
 /// A folder that stands for `/` with the files of a machine's sensors, as the kernel shows them.
-public final class SensorTree {
+public final class SensorTree: Sendable {
   private let folder: TemporaryFolder
   public var path: String { folder.path }
 
