@@ -103,6 +103,9 @@ public struct ServingLimits: Sendable {
   /// Regions that clients have registered, and those of one user. Each takes a mapping, of which guarded ones are limited.
   static let regionsMax = 128
   static let userRegionsMax = 64
+  /// Bytes of a region's name, and of the heap that a region takes with it and its key.
+  static let regionNameBytesMax = 255
+  static let regionDescribingBytes = 1024
 
   // MARK: The worker
 
