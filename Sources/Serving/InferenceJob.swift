@@ -51,6 +51,12 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     deadlineNanoseconds = latestStartNanoseconds
   }
 
+  /// After `prepare`: whether only the run may take long. What the answer as JSON takes counts as the run.
+  var isShort: Bool {
+    guard let request, let model, !request.parameters.wantsProfile else { return false }
+    return model.residency.state == .awake && model.configuration.periodNanoseconds == 0
+  }
+
   /// After `prepare`: the answer to a request in binary whose result is kept. The worker need not know of it.
   func keptAnswer() -> Answer? {
     guard let request, let model, let body, !request.parameters.wantsProfile, model.exchange != nil,

@@ -19,6 +19,8 @@ final class ModelMetrics {
   var cacheMissCount = 0
   var cacheHitNanoseconds: Int64 = 0
   var cacheMissNanoseconds: Int64 = 0
+  /// Of the last run with its inputs and outputs; nil before it.
+  var lastComputeNanoseconds: Int64?
   /// Wall clock, since 1970.
   var lastInferenceMilliseconds: Int64 = 0
 
@@ -64,6 +66,8 @@ final class ModelMetrics {
     successCount += 1
     inferenceCount += batch
     executionCount += 1
+    lastComputeNanoseconds =
+      durations.inputNanoseconds + durations.inferenceNanoseconds + durations.outputNanoseconds
     self.durations += durations
     lastInferenceMilliseconds = Clock.wallMilliseconds
   }

@@ -9,6 +9,8 @@ final class Scheduler: @unchecked Sendable {
   private var queue: [QueuedJob] = []
   private var finished: [QueuedJob] = []
   private var isStopping = false
+  /// Whether a job runs, on whichever thread.
+  private var isRunning = false
   private var pace = Pace()
   /// Counts submissions; the worker sleeps on it.
   private let submissions = Futex()
@@ -72,6 +74,28 @@ final class Scheduler: @unchecked Sendable {
     return true
   }
 
+  /// Runs a job on this thread, the event loop's, where nothing else runs or waits: no thread has to be woken then for it or for
+  /// its answer. Returns whether it did.
+  func runHere(_ job: QueuedJob) -> Bool {
+    let start = Clock.nowNanoseconds
+    let isTaken = lock.withLock {
+      guard queue.isEmpty, !isRunning, !isStopping, dueNanoseconds(job) <= start else { return false }
+      isRunning = true
+      return true
+    }
+    guard isTaken else { return false }
+    job.run()
+    let hasNext = lock.withLock {
+      isRunning = false
+      if job.isPaced { pace.ran(from: start, to: Clock.nowNanoseconds) }
+      return !queue.isEmpty
+    }
+    guard hasNext else { return true }
+    submissions.add(1)
+    submissions.wakeOne()
+    return true
+  }
+
   /// Lets paced jobs run so many percent of the time from now on.
   func setDuty(percent: Int) {
     let hasChanged = lock.withLock {
@@ -113,6 +137,7 @@ final class Scheduler: @unchecked Sendable {
       if let job {
         job.run()
         lock.withLock {
+          isRunning = false
           finished.append(job)
           if job.isPaced { pace.ran(from: now, to: Clock.nowNanoseconds) }
         }
@@ -127,12 +152,15 @@ final class Scheduler: @unchecked Sendable {
 
   /// The first job that may start. Holding `lock`.
   private func takeDue(_ now: Int64) -> QueuedJob? {
-    guard let index = queue.firstIndex(where: { dueNanoseconds($0) <= now }) else { return nil }
+    guard !isRunning, let index = queue.firstIndex(where: { dueNanoseconds($0) <= now }) else { return nil }
+    isRunning = true
     return queue.remove(at: index)
   }
 
   /// When the next job may start; nil where none waits. Holding `lock`.
-  private var nextDue: Int64? { queue.reduce(nil as Int64?) { min($0 ?? Int64.max, dueNanoseconds($1)) } }
+  private var nextDue: Int64? {
+    isRunning ? nil : queue.reduce(nil as Int64?) { min($0 ?? Int64.max, dueNanoseconds($1)) }
+  }
 
   private func dueNanoseconds(_ job: QueuedJob) -> Int64 {
     job.isPaced ? max(job.earliestNanoseconds, pace.restsUntilNanoseconds) : job.earliestNanoseconds

@@ -170,16 +170,31 @@ extension Server {
       client: regions.count == 0 ? .nobody : connection.client)
     do throws(ServingError) {
       try job.prepare()
-      if let answer = job.keptAnswer() { return send(answer, to: connection) }
+      lastActivityNanoseconds = job.receivedNanoseconds
+      if mayCompute(0), let answer = job.keptAnswer() {
+        computed(since: job.receivedNanoseconds)
+        return send(answer, to: connection)
+      }
       let limit = configuration.limits.queuedRequestsMax
       job.earliestNanoseconds = model.nextSlotNanoseconds
+      if runsHere(job), scheduler.runHere(job) {
+        computed(since: job.receivedNanoseconds)
+        return send(job.finish(self), to: connection)
+      }
       guard scheduler.submit(job, limit: limit) else { throw .queueFull(limit: limit) }
       model.takeSlot(job.earliestNanoseconds)
     } catch {
       return send(job.refused(error), to: connection)
     }
     connection.wait(for: job)
-    lastActivityNanoseconds = job.receivedNanoseconds
+  }
+
+  /// Whether the event loop may run a job itself, going by how long the model took last.
+  private func runsHere(_ job: InferenceJob) -> Bool {
+    guard job.isShort, let nanoseconds = job.metrics.lastComputeNanoseconds else { return false }
+    let limit = isOnlyEvent ? ServingLimits.loopRunNanosecondsMax : ServingLimits.busyLoopRunNanosecondsMax
+    // Where threads have their places this one is not moved there.
+    return nanoseconds <= limit && mayCompute(nanoseconds) && residents.effort.processors.isEmpty
   }
 
   /// A job's deadline has passed: it is answered at once if it has not been started.

@@ -42,6 +42,10 @@ public final class Server: @unchecked Sendable {
   var isAccepting = false
   /// Whether clients wait in the queue of the socket until models have given up memory.
   var isMakingRoomForClients = false
+  /// Whether what is handled now was alone: nobody else is served later for it.
+  private(set) var isOnlyEvent = false
+  /// How long the loop may still compute answers itself before it looks for others' events.
+  private var turnNanosecondsLeft: Int64 = 0
   /// Whether the worker has a `PressureJob` or a `SleepJob`.
   var isGivingUp = false
   var isPuttingToSleep = false
@@ -160,6 +164,7 @@ public final class Server: @unchecked Sendable {
   public func run() throws(ServingError) -> Ending {
     while true {
       let timeout = timeoutMilliseconds()
+      turnNanosecondsLeft = ServingLimits.loopRunNanosecondsMax
       do throws(SystemError) { try poll.wait(timeoutMilliseconds: timeout) { handle($0) } } catch {
         throw .system(error)
       }
@@ -176,7 +181,13 @@ public final class Server: @unchecked Sendable {
     return .drained
   }
 
+  /// Whether the loop may compute for so long now. Else one client's requests, sent in one go, would keep the others waiting.
+  func mayCompute(_ nanoseconds: Int64) -> Bool { nanoseconds <= turnNanosecondsLeft }
+
+  func computed(since start: Int64) { turnNanosecondsLeft -= Clock.nowNanoseconds - start }
+
   private func handle(_ event: EventPoll.Event) {
+    isOnlyEvent = event.isOnly
     switch event.token {
     case Server.listenerToken: acceptClients()
     case Server.schedulerToken:

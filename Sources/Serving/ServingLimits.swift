@@ -33,6 +33,10 @@ public struct ServingLimits: Sendable {
   static let chunkedBodyBytesFirst = 64 << 10
   /// JSON that the event loop parses itself: some 0.2 ms. Longer JSON is parsed by the worker.
   static let loopParseBytesMax = 64 << 10
+  /// Runs that the event loop does itself, which spares the time to wake a thread and to be woken: of a model whose last one took no
+  /// longer. Everybody else waits so long; where somebody does, only what takes no longer than that waking is done so.
+  static let loopRunNanosecondsMax: Int64 = 2_000_000
+  static let busyLoopRunNanosecondsMax: Int64 = 50_000
   /// What the parser copies of a request (names) without a reservation: part of the program's heap allowance.
   static let unreservedBytesMax = 4 << 10
   /// Buffers kept for the next request, in bytes and number: enough for a picture each way.
@@ -99,6 +103,9 @@ public struct ServingLimits: Sendable {
   /// Regions that clients have registered, and those of one user. Each takes a mapping, of which guarded ones are limited.
   static let regionsMax = 128
   static let userRegionsMax = 64
+  /// Bytes of a region's name, and of the heap that a region takes with it and its key.
+  static let regionNameBytesMax = 255
+  static let regionDescribingBytes = 1024
 
   // MARK: The worker
 
