@@ -101,9 +101,9 @@ private final class Crew: @unchecked Sendable {
   private let placing = Lock()
   /// Guarded by `placing`; the count of changes is read without.
   private var processors: [Int32] = []
+  /// A number that no other placement of this process has; 0: anywhere.
   private let placement = Futex()
-  /// The caller's own.
-  private var callersPlacement: UInt32 = 0
+  private static let placements = Futex()
 
   init(count: Int) {
     first = Announcement(after: Announcement(word: 0), threadCount: count, isStepped: true)
@@ -128,7 +128,7 @@ private final class Crew: @unchecked Sendable {
   }
 
   func run(_ job: any Job, threadCount: Int) {
-    takePlace(&callersPlacement)
+    takePlace()
     barrier.count = UInt32(threadCount)
     if threadCount == 1 { return job.run(part: 0, of: 1, barrier: barrier) }
     self.job = job
@@ -139,7 +139,7 @@ private final class Crew: @unchecked Sendable {
   }
 
   func run(steps job: any SteppedJob, threadCount: Int) {
-    takePlace(&callersPlacement)
+    takePlace()
     if threadCount == 1 || job.stepCount == 0 {
       for step in 0..<job.stepCount { job.run(step: step, part: 0, of: 1) }
       return
@@ -166,7 +166,6 @@ private final class Crew: @unchecked Sendable {
 
   func work(_ part: Int) {
     var seen = first
-    var placement: UInt32 = 0
     while true {
       let reserved = reserve.load()
       let run = Announcement(word: announced.load())
@@ -181,7 +180,7 @@ private final class Crew: @unchecked Sendable {
       }
       seen = run
       guard part < run.threadCount else { continue }
-      takePlace(&placement)
+      takePlace()
       if run.isStepped {
         steps.take(part: part, of: run.threadCount, run: run.word)
       } else {
@@ -194,15 +193,15 @@ private final class Crew: @unchecked Sendable {
   func place(on processors: [Int32]) {
     placing.withLock {
       self.processors = processors
-      _ = placement.add(1)
+      placement.store(Crew.placements.add(1))
     }
   }
 
-  /// Moves the calling thread where it is to run, if that has changed.
-  private func takePlace(_ taken: inout UInt32) {
-    if placement.load() == taken { return }
+  /// Moves the calling thread where it is to run, if it is not there. Different threads may call runs in turn.
+  private func takePlace() {
+    if placement.load() == Thread.placement { return }
     placing.withLock {
-      taken = placement.load()
+      Thread.placement = placement.load()
       Thread.run(on: processors)
     }
   }

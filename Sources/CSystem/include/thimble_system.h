@@ -147,6 +147,8 @@ int32_t thimble_usable_processors(void);  // sched_getaffinity
 // The same of the process's first thread, one bit a processor; the count of words that were filled.
 int32_t thimble_usable_processor_bits(uint64_t *words, int32_t count);
 // The calling thread runs on these from now on; on those that the process was started on where there are none.
+uint32_t thimble_thread_placement(void);  // a word of the calling thread's own
+void thimble_thread_set_placement(uint32_t number);
 int32_t thimble_thread_run_on(const int32_t *_Nullable processors, int32_t count);
 
 // --- process
