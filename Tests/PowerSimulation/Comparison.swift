@@ -6,7 +6,7 @@ public struct Comparison: Sendable {
   public let network: Network
   public let worthwhileThreadCount: Int
   public let rows: [(policy: Policy, result: Simulation)]
-  /// A stream at half the rate that the last policy keeps up at full load.
+  /// A stream at a share of the rate that the last policy keeps up at full load on the warm board.
   public let streamRate: Double
   public let streams: [(policy: Policy, result: StreamSimulation)]
 
@@ -19,12 +19,14 @@ public struct Comparison: Sendable {
       .allCores(sharesEvenly: false), .allCores(sharesEvenly: true), .oneThread, .governor(profile),
     ]
     rows = policies.map { ($0, Simulation(board, network, $0, minutes: minutes)) }
-    streamRate = rows.last!.result.runCount / (minutes * 60) / 2
+    streamRate = rows.last!.result.sustainedRate * Comparison.streamShare
     let rate = streamRate
     streams = [policies[0], policies[3]].map {
       ($0, StreamSimulation(board, network, $0, rate: rate, minutes: Int(minutes)))
     }
   }
+
+  public static let streamShare = 0.8
 
   private static let titles = ["", "runs/s", "×", "kJ", "×", "J/run", "s above trip", "°C max", "changes"]
 

@@ -13,7 +13,7 @@ public struct StreamSimulation: Sendable {
   /// `rate`: requests a second.
   public init(_ board: Board, _ network: Network, _ policy: Policy, rate: Double, minutes: Int = 30, seed: UInt64 = 1) {
     var state = BoardState(board, seed: seed)
-    var player = Player(policy, board, network)
+    var player = Player(policy, board, network, rate: rate)
     var lookedAt = -1.0
     var freeAt = 0.0
     var latencies: [Double] = []
