@@ -76,7 +76,6 @@ public struct PowerGovernor: Sendable {
       if mayChange { change(to: pressing, now) }
       return
     }
-    if found == state { cause = findings.cause }
     guard state > .nominal, found < state, isWellBelow(findings) else {
       quietSince = nil
       return
@@ -100,7 +99,6 @@ public struct PowerGovernor: Sendable {
     } else {
       if held == true { patience = PowerGovernor.patienceNanosecondsMin }
       steppedUpAt = now
-      cause = "cooler for \(patience / 1_000_000_000) s"
     }
     state = new
     pressing = new
@@ -118,7 +116,7 @@ public struct PowerGovernor: Sendable {
     let choice = ProcessorChoice(readings, effort)
     let (threadCount, dutyPercent) = slid(choice, effort, profile, effective, readings)
     var reason = effective.name
-    reason += ": " + (cause.isEmpty || effective == .nominal && !findings.isBlind ? calm(findings) : cause)
+    reason += ": " + cause(of: effective, findings)
     if battery.source != .mains { reason += "; on battery" + (battery.source == .lowBattery ? ", which is low" : "") }
     if let limit = choice.limit { reason += "; " + limit }
     return PowerDecision(
@@ -140,8 +138,19 @@ public struct PowerGovernor: Sendable {
       choice, effort.dutyPercent, to: ProcessorChoice(readings, cooler), cooler.dutyPercent)
   }
 
+  /// What makes it so now; or what did, while that cannot be told yet; or how long it must be cooler.
+  private func cause(of effective: ThermalState, _ findings: HeatWatch.Findings) -> String {
+    if pressing > state && !cause.isEmpty { return cause }
+    let now = calm(findings)
+    guard effective > .nominal, effective > findings.state, !findings.isBlind else { return now }
+    guard let quietSince, let lastNanoseconds else { return now + ", not cooler for long enough" }
+    let seconds = (lastNanoseconds - quietSince) / 1_000_000_000
+    return now + ", cooler for \(seconds) of \(patience / 1_000_000_000) s"
+  }
+
   private func calm(_ findings: HeatWatch.Findings) -> String {
-    findings.headroom == nil ? "no thermal sensor" : findings.cause.isEmpty ? "cool" : findings.cause
+    guard findings.cause.isEmpty else { return findings.cause }
+    return findings.headroom == nil ? "no thermal sensor" : "cool"
   }
 
   /// The wanted profile, or a more careful one in its place.

@@ -43,8 +43,8 @@ struct Placement {
 }
 
 extension Network {
-  /// How many threads Thimble would take of what it measures on the cool board.
-  public func worthwhileThreadCount(_ board: Board) -> Int {
+  /// What Thimble would measure on the cool board.
+  func threadTimes(_ board: Board) -> ThreadTimes {
     let state = BoardState(board)
     var times = ThreadTimes()
     for count in ThreadTimes.candidates(board.coreCount) {
@@ -53,6 +53,9 @@ extension Network {
       }
       times.add(.init(threadCount: count, nanoseconds: Int64(run(board, threads: threads).seconds * 1e9)))
     }
-    return times.worthwhileThreadCount ?? 1
+    return times
   }
+
+  /// How many threads Thimble would take at most.
+  public func worthwhileThreadCount(_ board: Board) -> Int { threadTimes(board).worthwhileThreadCount ?? 1 }
 }

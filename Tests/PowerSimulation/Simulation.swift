@@ -23,6 +23,12 @@ public struct Simulation: Sendable {
   /// What the governor said where it changed, for people.
   public private(set) var reasons: [String] = []
 
+  /// Runs a second in the last third: what the warm board keeps up.
+  public var sustainedRate: Double {
+    let late = samples.suffix(samples.count / 3)
+    return late.reduce(0) { $0 + $1.runsPerSecond } / Double(max(1, late.count))
+  }
+
   static let stepSeconds = 0.1
   static let firstSeconds = 60.0
 
@@ -68,9 +74,10 @@ struct Player {
   private let board: Board
   private let worthwhile: Int
 
-  init(_ policy: Policy, _ board: Board, _ network: Network) {
+  /// `rate`: the runs a second that are promised, if any.
+  init(_ policy: Policy, _ board: Board, _ network: Network, rate: Double = 0) {
     self.board = board
-    worthwhile = network.worthwhileThreadCount(board)
+    worthwhile = network.threadTimes(board).threadCount(forRunsPerSecond: rate) ?? 1
     switch policy {
     case .allCores(let sharesEvenly):
       placement = Placement(board, threadCount: board.coreCount)
