@@ -33,6 +33,7 @@ extension Command {
         "memory for results of models whose config.json has \"response_cache\": {\"enable\": true} (default 0: none)"),
       Option("connections", "N", "clients at once (default 64)"),
       Option("queue", "N", "requests that may wait (default 32, at most --connections)"),
+      Option("client-queue", "N", "requests of one user that may wait (default: as many as --queue)"),
       Option("body-limit", "SIZE", "largest request (default 64M)"),
       Option("drain", "SECONDS", "how long SIGTERM waits for requests (default 30)"),
       Option("quiet", nil, "say nothing but errors at start"),
@@ -86,6 +87,9 @@ extension Command {
     }
     if let count = try arguments.integer("queue", in: 1...configuration.limits.connectionsMax) {
       configuration.limits.queuedRequestsMax = count
+    }
+    if let count = try arguments.integer("client-queue", in: 1...configuration.limits.connectionsMax) {
+      configuration.limits.userRequestsMax = count
     }
     if let count = try arguments.byteCount("response-cache") { configuration.responseCacheByteCount = count }
     if let count = try arguments.byteCount("body-limit") { configuration.limits.bodyBytesMax = max(count, 4096) }
