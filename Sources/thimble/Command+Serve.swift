@@ -27,6 +27,10 @@ extension Command {
       Option("load", "NAME", "load only this model at start; may be repeated"),
       Option("explicit", nil, "load nothing at start but what --load names"),
       Option(
+        "model-control-mode", "MODE",
+        "none: load everything at start (default); explicit: as --explicit; watch: as none, and follow what is renamed into DIR and "
+          + "into its models, or removed"),
+      Option(
         "keep-alive", "TIME", "put models to sleep that nobody asks for so long: 90s, 5m, 2h (default forever)"),
       Option(
         "response-cache", "SIZE",
@@ -68,6 +72,12 @@ extension Command {
     configuration.systemRoot = arguments.text("root") ?? ""
     if arguments.has("explicit") || arguments.has("load") {
       configuration.initialLoad = .only(arguments.all("load"))
+    }
+    switch arguments.text("model-control-mode") {
+    case nil, "none": break
+    case "explicit": configuration.initialLoad = .only(arguments.all("load"))
+    case "watch", "poll": configuration.watchesRepository = true
+    case let text?: throw .usage("--model-control-mode takes none, explicit or watch, not \(text)")
     }
     if let text = arguments.text("listen") {
       guard let address = TCPAddress(text) else {
