@@ -63,6 +63,12 @@ if !embedded {
     .executableTarget(
       name: "AllocationProbe", dependencies: ["TestSupport", "CAllocationCounter"], path: "Tests/AllocationProbe",
       swiftSettings: swift),
+    .target(
+      name: "PowerSimulation", dependencies: ["Power", "Runtime", "TestSupport"], path: "Tests/PowerSimulation",
+      swiftSettings: swift),
+    .executableTarget(
+      name: "PowerSimulator", dependencies: ["Power", "PowerSimulation"], path: "Tests/PowerSimulator",
+      swiftSettings: swift),
   ]
 }
 targets += tests("TensorsTests", ["Tensors"])

@@ -2,7 +2,8 @@
 ///
 /// Heat steps the state down at once and back up slowly: one level after 30 s of having been well below the threshold, with
 /// twice the patience each time that an upward step is taken back within a minute. The state has one name for 10 s at least;
-/// what gets worse in between lowers the effort at once, and the name follows.
+/// what gets worse in between lowers the effort at once, and the name follows. Several levels down are one change. Between two
+/// states' efforts it slides (`EffortTrim`), so that heat is held where it is and the states need not take turns.
 public struct PowerGovernor: Sendable {
   /// Readings of a sensor that may fail before it is not believed any more.
   static let missesHeld = 3
@@ -18,6 +19,7 @@ public struct PowerGovernor: Sendable {
   private var profiles: [PowerProfile]
   private var heat: HeatWatch
   private var battery = BatteryBand()
+  private var trim = EffortTrim()
 
   private var state = ThermalState.nominal
   private var changedAt: Int64?
@@ -56,6 +58,9 @@ public struct PowerGovernor: Sendable {
     // Not to know is no reason for full speed.
     let found = findings.isBlind ? max(findings.state, .fair) : findings.state
     step(to: found, findings, now)
+    // Heat alone is what effort can hold: whatever else presses wants the state's own.
+    let isHeatAlone = !findings.isBlind && findings.state == ThermalState(headroom: findings.headroom ?? 0)
+    trim.note(isHeatAlone ? findings.headroom : nil, at: now)
     return decision(readings, findings)
   }
 
@@ -66,6 +71,7 @@ public struct PowerGovernor: Sendable {
     let mayChange = changedAt.map { now - $0 >= PowerGovernor.dwellNanoseconds } ?? true
     if pressing > state {
       quietSince = nil
+      trim.restart()
       if found >= pressing { cause = findings.cause }
       if mayChange { change(to: pressing, now) }
       return
@@ -110,14 +116,28 @@ public struct PowerGovernor: Sendable {
     let profile = profile(readings, isBlind: findings.isBlind)
     let effort = profile[effective, battery.source]
     let choice = ProcessorChoice(readings, effort)
+    let (threadCount, dutyPercent) = slid(choice, effort, profile, effective, readings)
     var reason = effective.name
     reason += ": " + (cause.isEmpty || effective == .nominal && !findings.isBlind ? calm(findings) : cause)
     if battery.source != .mains { reason += "; on battery" + (battery.source == .lowBattery ? ", which is low" : "") }
     if let limit = choice.limit { reason += "; " + limit }
     return PowerDecision(
-      state: state, source: battery.source, profile: profile.name, threadCount: choice.threadCount,
-      processors: choice.processors, dutyPercent: effort.dutyPercent, batchWindowMicros: effort.batchWindowMicros,
+      state: state, source: battery.source, profile: profile.name, threadCount: threadCount,
+      processors: choice.processors, dutyPercent: dutyPercent, batchWindowMicros: effort.batchWindowMicros,
       spins: effort.spins, headroom: findings.headroom, reason: reason)
+  }
+
+  /// Threads and duty between this state's and the cooler one's, where they are for the same cores.
+  private func slid(
+    _ choice: ProcessorChoice, _ effort: PowerProfile.Effort, _ profile: PowerProfile, _ state: ThermalState,
+    _ readings: PowerReadings
+  ) -> (Int, Int) {
+    let cooler = profile[state.cooler, battery.source]
+    guard state == .fair || state == .serious, cooler.cores == effort.cores else {
+      return (choice.threadCount, effort.dutyPercent)
+    }
+    return trim.slide(
+      choice, effort.dutyPercent, to: ProcessorChoice(readings, cooler), cooler.dutyPercent)
   }
 
   private func calm(_ findings: HeatWatch.Findings) -> String {

@@ -33,14 +33,15 @@ final class PowerWatch {
   /// Never where there is nothing to read: an idle machine is left alone.
   var dueNanoseconds: Int64 { sensors.pollIntervalNanoseconds.map { lastLookNanoseconds + $0 } ?? Int64.max }
 
-  /// Reads and decides. Returns whether what runs may take has changed.
+  /// Reads and decides. Returns whether the state, the source, the profile or the threads have changed; how long runs rest in
+  /// between changes often and a little.
   func look(_ now: Int64) -> Bool {
     lastLookNanoseconds = now
     readings = sensors.read(nowNanoseconds: now)
     configuration.target?.power.complete(&readings)
     let last = decision
     decision = governor.decide(readings, nowNanoseconds: now)
-    guard !decision.asksSame(as: last) else { return false }
+    guard !decision.isAlike(last) else { return false }
     changeCount += 1
     changedMilliseconds = Clock.wallMilliseconds
     return true
@@ -76,11 +77,10 @@ private final class FilesNotice {
 }
 
 extension PowerDecision {
-  /// Whether runs may take the same as before; reasons and headroom change with every reading.
-  fileprivate func asksSame(as other: PowerDecision) -> Bool {
+  /// Whether people would call it the same decision.
+  fileprivate func isAlike(_ other: PowerDecision) -> Bool {
     state == other.state && source == other.source && profile == other.profile && threadCount == other.threadCount
-      && processors == other.processors && dutyPercent == other.dutyPercent
-      && batchWindowMicros == other.batchWindowMicros && spins == other.spins
+      && processors == other.processors
   }
 }
 

@@ -108,8 +108,12 @@ final class Scheduler: @unchecked Sendable {
 
   /// Lets paced jobs run so many percent of the time from now on.
   func setDuty(percent: Int) {
-    lock.withLock { pace.dutyPercent = percent }
-    wakeWorker()
+    let hasChanged = lock.withLock {
+      let hasChanged = pace.dutyPercent != percent
+      pace.dutyPercent = percent
+      return hasChanged
+    }
+    if hasChanged { wakeWorker() }
   }
 
   /// Takes a job back that has not been started; returns whether it still waited.

@@ -17,7 +17,7 @@ extension Server {
       try? poll.add(notice.descriptor, notice.interest, token: Server.powerToken)
     }
     if let descriptor = power.filesDescriptor { try? poll.add(descriptor, .readable, token: Server.powerToken) }
-    heed(power)
+    heed(power, says: true)
   }
 
   func takePowerNotice() {
@@ -44,11 +44,12 @@ extension Server {
   }
 
   private func lookAtPower(_ power: PowerWatch, _ now: Int64) {
-    if power.look(now) { heed(power) }
+    let hasChanged = power.look(now)
+    heed(power, says: hasChanged)
   }
 
   /// Runs that start from now on take what was decided.
-  private func heed(_ power: PowerWatch) {
+  private func heed(_ power: PowerWatch, says: Bool) {
     let decision = power.decision
     var effort = ComputeEffort()
     if !power.configuration.fixesThreads {
@@ -57,8 +58,9 @@ extension Server {
     }
     effort.spins = decision.spins
     effort.state = decision.state.name
-    residents.effort = effort
+    if effort != residents.effort { residents.effort = effort }
     scheduler.setDuty(percent: decision.dutyPercent)
+    guard says else { return }
     log.line(
       "power: \(decision.reason): \(effort.threadLimit == Int.max ? residents.pool.threadCount : decision.threadCount) "
         + "of \(residents.pool.threadCount) threads, \(decision.dutyPercent) % of the time (profile \(decision.profile))"

@@ -185,10 +185,17 @@ extension Server {
       client: regions.count == 0 ? .nobody : connection.client, hangup: connection.hangup)
     do throws(ServingError) {
       try job.prepare()
-      if let answer = job.keptAnswer() { return send(answer, to: connection) }
+      lastActivityNanoseconds = job.receivedNanoseconds
+      if mayCompute(0), let answer = job.keptAnswer() {
+        computed(since: job.receivedNanoseconds)
+        return send(answer, to: connection)
+      }
       let limit = configuration.limits.queuedRequestsMax
       job.earliestNanoseconds = model.nextSlotNanoseconds
-      if runsHere(job), scheduler.runHere(job) { return send(job.finish(self), to: connection) }
+      if runsHere(job), scheduler.runHere(job) {
+        computed(since: job.receivedNanoseconds)
+        return send(job.finish(self), to: connection)
+      }
       job.ticket?.user = connection.socketUser
       job.ticket?.use = connection.use
       switch scheduler.submit(job, limit: limit, userLimit: configuration.limits.userRequestsMax) {
@@ -202,7 +209,6 @@ extension Server {
       return send(job.refused(error), to: connection)
     }
     connection.wait(for: job)
-    lastActivityNanoseconds = job.receivedNanoseconds
   }
 
   /// Whether the event loop may run a job itself, going by how long the model took last.
@@ -210,7 +216,7 @@ extension Server {
     guard job.isShort, let nanoseconds = job.metrics.lastComputeNanoseconds else { return false }
     let limit = isOnlyEvent ? ServingLimits.loopRunNanosecondsMax : ServingLimits.busyLoopRunNanosecondsMax
     // Where threads have their places this one is not moved there.
-    return nanoseconds <= limit && residents.effort.processors.isEmpty
+    return nanoseconds <= limit && mayCompute(nanoseconds) && residents.effort.processors.isEmpty
   }
 
   /// A job's deadline has passed: it is answered at once if it has not been started.

@@ -46,6 +46,8 @@ public final class Server: @unchecked Sendable {
   var isMakingRoomForClients = false
   /// Whether what is handled now was alone: nobody else is served later for it.
   private(set) var isOnlyEvent = false
+  /// How long the loop may still compute answers itself before it looks for others' events.
+  private var turnNanosecondsLeft: Int64 = 0
   /// Whether the worker has a `PressureJob` or a `SleepJob`.
   var isGivingUp = false
   var isPuttingToSleep = false
@@ -167,6 +169,7 @@ public final class Server: @unchecked Sendable {
   public func run() throws(ServingError) -> Ending {
     while true {
       let timeout = timeoutMilliseconds()
+      turnNanosecondsLeft = ServingLimits.loopRunNanosecondsMax
       do throws(SystemError) { try poll.wait(timeoutMilliseconds: timeout) { handle($0) } } catch {
         throw .system(error)
       }
@@ -182,6 +185,11 @@ public final class Server: @unchecked Sendable {
     log.line("stopped")
     return .drained
   }
+
+  /// Whether the loop may compute for so long now. Else one client's requests, sent in one go, would keep the others waiting.
+  func mayCompute(_ nanoseconds: Int64) -> Bool { nanoseconds <= turnNanosecondsLeft }
+
+  func computed(since start: Int64) { turnNanosecondsLeft -= Clock.nowNanoseconds - start }
 
   private func handle(_ event: EventPoll.Event) {
     isOnlyEvent = event.isOnly

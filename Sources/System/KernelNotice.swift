@@ -45,6 +45,11 @@ public struct KernelNotice: ~Copyable, Sendable {
     self.init(descriptor: try retrying("watch", path) { thimble_watch_create(path) }, interest: .readable)
   }
 
+  /// Watches another file too: instances of inotify are few.
+  public func add(writesTo path: String) throws(SystemError) {
+    _ = try retrying("watch", path) { thimble_watch_add(descriptor, path) }
+  }
+
   /// A folder in which files are written, renamed into place or removed (inotify).
   public init(filesOf directory: String) throws(SystemError) {
     self.init(

@@ -89,6 +89,10 @@ import Testing
       for (client, picture) in zip(clients, pictures) { try client.send(TestClient.binary(picture)) }
       for (client, answer) in zip(clients, answers) { #expect(try client.reply()?.body == answer) }
     }
+    // Many in one go, of which the loop does some and the worker the others, in order.
+    let order = (0..<200).map { ($0 * 7) % 3 }
+    try clients[0].send(order.flatMap { TestClient.binary(pictures[$0]) })
+    for index in order { #expect(try clients[0].reply()?.body == answers[index]) }
     // While the worker is busy requests wait for it.
     let gate = server.block()
     try clients[0].send(TestClient.binary(pictures[0]))
@@ -96,7 +100,7 @@ import Testing
     gate.open()
     #expect(try clients[0].reply()?.body == answers[0])
     let text = try clients[0].get("/metrics")?.text ?? ""
-    #expect(text.contains(#"nv_inference_request_success{model="digits",version="1"} 64"#))
+    #expect(text.contains(#"nv_inference_request_success{model="digits",version="1"} 264"#))
     #expect(text.contains(#"nv_inference_pending_request_count{model="digits",version="1"} 0"#))
   }
 }
