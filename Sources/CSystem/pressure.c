@@ -38,6 +38,10 @@ int32_t thimble_watch_add(int32_t fd, const char *path) {
 int32_t thimble_watch_directory(const char *path) {
   return watch(path, IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR);
 }
+int32_t thimble_watch_more(int32_t fd, const char *path) {
+  uint32_t events = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR;
+  return inotify_add_watch(fd, path, events) < 0 ? -errno : 0;
+}
 int32_t thimble_poll_now(int32_t fd, uint32_t events) {
   struct pollfd one = {.fd = fd, .events = (short)events};
   int r = poll(&one, 1, 0);

@@ -36,6 +36,10 @@ public enum Route: Equatable, Sendable {
   case modelReady(ModelReference)
   case modelConfiguration(ModelReference)
   case infer(ModelReference)
+  /// TensorFlow Serving's inference, state of versions and signature.
+  case predict(ModelReference)
+  case modelStatus(ModelReference)
+  case modelSignature(ModelReference)
   /// Nil: of all models.
   case statistics(ModelReference?)
   case repositoryIndex
@@ -61,6 +65,7 @@ public enum Route: Equatable, Sendable {
 
   private static func resource(_ path: [String]) -> (route: Route, needsPost: Bool) {
     if path == ["metrics"] { return (.metrics, false) }
+    if path.first == "v1" { return tensorFlow(Array(path.dropFirst())) }
     guard path.first == "v2" else { return (.notFound, false) }
     guard path.count > 1 else { return (.serverMetadata, false) }
     let rest = path[2...]
@@ -133,6 +138,25 @@ public enum Route: Equatable, Sendable {
     case "infer": return (.infer(model), true)
     default: return (.notFound, false)
     }
+  }
+
+  /// `models/M[/versions/V|/labels/L][/metadata|:predict]`.
+  private static func tensorFlow(_ path: [String]) -> (route: Route, needsPost: Bool) {
+    guard path.count >= 2, path[0] == "models", var last = path.last else { return (.notFound, false) }
+    let verb = ":predict"
+    let isPredict = last.hasSuffix(verb)
+    if isPredict { last = String(last.dropLast(verb.count)) }
+    var parts = path.dropFirst().dropLast() + [last]
+    let isSignature = !isPredict && parts.count > 1 && parts.count % 2 == 0 && parts.last == "metadata"
+    if isSignature { parts.removeLast() }
+    guard let name = parts.first, !name.isEmpty else { return (.notFound, false) }
+    let rest = Array(parts.dropFirst())
+    guard rest.isEmpty || rest.count == 2 && !rest[1].isEmpty && ["versions", "labels"].contains(rest[0]) else {
+      return (.notFound, false)
+    }
+    let model = ModelReference(name: name, version: rest.last)
+    if isPredict { return (.predict(model), true) }
+    return (isSignature ? .modelSignature(model) : .modelStatus(model), false)
   }
 
   /// `index` or `models/M/load` or `models/M/unload`.

@@ -4,6 +4,8 @@ import System
 /// Work in steps, one after the other, each in as many parts as there are threads. No part waits for another one.
 protocol SteppedJob: AnyObject {
   var stepCount: Int { get }
+  /// Whether the job is over although there are more steps. Asked by one thread between steps.
+  func ends(before step: Int) -> Bool
   func run(step: Int, part: Int, of parts: Int)
 }
 
@@ -64,7 +66,7 @@ final class SharedSteps: @unchecked Sendable {
       job!.run(step: step, part: part, of: parts)
       if done.add(1) == UInt32(parts) {
         done.store(0)
-        let isLast = step + 1 == job!.stepCount
+        let isLast = step + 1 == job!.stepCount || job!.ends(before: step + 1)
         claims.store(UInt64(run) << 32 | (isLast ? SharedSteps.allTaken : UInt64(step + 1) << 16))
         phase.add(1)
         if sleepers.load() > 0 { phase.wakeAll() }

@@ -18,6 +18,7 @@ struct ConfigurationDocument: JSONWritable {
     writer.beginObject()
     writer.member("enable", model.configuration.cachesResponses)
     writer.endObject()
+    model.configuration.queue.write(to: &writer)
     writePorts("input", model.inputs, to: &writer)
     writePorts("output", model.outputs, to: &writer)
     if model.configuration.periodNanoseconds > 0 {

@@ -37,9 +37,22 @@ extension RepositoryIndexEntry {
   var jsonBytesMax: Int { 64 + name.jsonByteCount + (version?.jsonByteCount ?? 0) + 16 + reason.jsonByteCount }
 }
 
+extension ModelStatus {
+  var jsonBytesMax: Int { versions.reduce(64) { $0 + 160 + $1.message.jsonByteCount } }
+}
+
+extension TensorSignature {
+  var jsonBytesMax: Int {
+    (metadata.inputs + metadata.outputs).reduce(320 + metadata.name.jsonByteCount) {
+      $0 + 160 + 2 * $1.name.jsonByteCount + 64 * $1.dimensions.count
+    }
+  }
+}
+
 extension ConfigurationDocument {
   var jsonBytesMax: Int {
     var byteCount = 320 + model.name.jsonByteCount + model.configuration.labels.jsonBytesMax
+    byteCount += model.configuration.queue.jsonBytesMax
     if case .specific(let versions) = model.configuration.versionPolicy { byteCount += 21 * versions.count }
     for port in model.inputs + model.outputs {
       byteCount += 192 + port.name.jsonByteCount + 21 * port.shape.dimensions.count

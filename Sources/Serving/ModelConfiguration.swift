@@ -16,7 +16,7 @@ struct ModelConfiguration: Equatable, Sendable {
   var keepAlive: KeepAlive?
   /// Least time from the start of one inference to the next one's: a promised rate is kept evenly, not outrun; 0: as they come.
   var periodNanoseconds: Int64 = 0
-
+  var queue = QueueConfiguration()
   /// Whether results are kept for requests with the same inputs.
   var cachesResponses = false
 
@@ -28,6 +28,7 @@ struct ModelConfiguration: Equatable, Sendable {
     try reader.beginObject()
     while let key = try reader.nextKey() {
       switch key {
+      case "dynamic_batching": queue = try QueueConfiguration(&reader)
       case "labels": labels = try ModelConfiguration.labels(&reader)
       case "keep_alive": keepAlive = try ModelConfiguration.keepAlive(&reader)
       case "rate": periodNanoseconds = try ModelConfiguration.period(&reader)

@@ -108,7 +108,8 @@ final class ModelRepository {
     if let index = index(of: name) { entries[index].pendingLoads += 1 }
   }
 
-  /// Takes over what was loaded; versions that were not selected are unloaded. Returns the first failure.
+  /// Takes over what was loaded; versions that were not selected are unloaded, unless one that was could not be loaded: then they
+  /// stay in service. Returns the first failure.
   func finishLoad(_ name: String, _ result: Result<[ModelLoader.Outcome], ServingError>) -> ServingError? {
     guard let index = index(of: name) else { return nil }
     entries[index].pendingLoads = max(0, entries[index].pendingLoads - 1)
@@ -119,8 +120,11 @@ final class ModelRepository {
     case .success(let outcomes):
       entries[index].failure = nil
       var failure: ServingError?
+      let isWhole = outcomes.allSatisfy { if case .success = $0.result { true } else { false } }
       for place in entries[index].versions.indices
-      where !outcomes.contains(where: { $0.version == entries[index].versions[place].number }) {
+      where (isWhole || entries[index].versions[place].model == nil)
+        && !outcomes.contains(where: { $0.version == entries[index].versions[place].number })
+      {
         entries[index].versions[place].model = nil
         entries[index].versions[place].failure = nil
         entries[index].versions[place].reason = "not selected by the version policy"

@@ -1,12 +1,11 @@
 import Memory
 import System
 
-/// A bounded queue between the event loop and the one thread that runs models: first come first served among those whose time
-/// has come.
+/// A bounded queue between the event loop and the one thread that runs models; `JobQueue` says who is next.
 final class Scheduler: @unchecked Sendable {
   private let lock = Lock()
   /// Guarded by `lock`.
-  private var queue: [QueuedJob] = []
+  private var queue: JobQueue
   private var finished: [QueuedJob] = []
   private var isStopping = false
   /// Whether a job runs, on whichever thread.
@@ -21,7 +20,7 @@ final class Scheduler: @unchecked Sendable {
   init(budget: MemoryBudget, capacity: Int) throws(ServingError) {
     stack = try Scheduler.reserveStack(budget)
     do { wakeUp = try WakeUp() } catch { throw .system(error) }
-    queue.reserveCapacity(capacity)
+    queue = JobQueue(capacity: capacity)
     finished.reserveCapacity(capacity)
   }
 
@@ -64,14 +63,27 @@ final class Scheduler: @unchecked Sendable {
   /// Returns whether there was room below `limit`. `isFirst`: before everything that waits.
   func submit(_ job: QueuedJob, limit: Int, isFirst: Bool = false) -> Bool {
     let isTaken = lock.withLock {
-      guard queue.count < limit, !isStopping else { return false }
-      if isFirst { queue.insert(job, at: 0) } else { queue.append(job) }
-      return true
+      guard !isStopping else { return false }
+      guard isFirst else { return queue.append(job, limit: limit) == nil }
+      if queue.count < limit { queue.insertFirst(job) }
+      return queue.count <= limit
     }
-    guard isTaken else { return false }
+    if isTaken { wakeWorker() }
+    return isTaken
+  }
+
+  /// Lets a request wait; returns why not.
+  func submit(_ job: QueuedJob, limit: Int, userLimit: Int) -> JobQueue.Refusal? {
+    let refusal = lock.withLock {
+      isStopping ? .full(limit: 0) : queue.append(job, limit: limit, userLimit: userLimit)
+    }
+    if refusal == nil { wakeWorker() }
+    return refusal
+  }
+
+  private func wakeWorker() {
     submissions.add(1)
     submissions.wakeOne()
-    return true
   }
 
   /// Runs a job on this thread, the event loop's, where nothing else runs or waits: no thread has to be woken then for it or for
@@ -90,9 +102,7 @@ final class Scheduler: @unchecked Sendable {
       if job.isPaced { pace.ran(from: start, to: Clock.nowNanoseconds) }
       return !queue.isEmpty
     }
-    guard hasNext else { return true }
-    submissions.add(1)
-    submissions.wakeOne()
+    if hasNext { wakeWorker() }
     return true
   }
 
@@ -103,19 +113,11 @@ final class Scheduler: @unchecked Sendable {
       pace.dutyPercent = percent
       return hasChanged
     }
-    guard hasChanged else { return }
-    submissions.add(1)
-    submissions.wakeOne()
+    if hasChanged { wakeWorker() }
   }
 
   /// Takes a job back that has not been started; returns whether it still waited.
-  func withdraw(_ job: QueuedJob) -> Bool {
-    lock.withLock {
-      guard let index = queue.firstIndex(where: { $0 === job }) else { return false }
-      queue.remove(at: index)
-      return true
-    }
-  }
+  func withdraw(_ job: QueuedJob) -> Bool { lock.withLock { queue.remove(job) } }
 
   /// The jobs finished since the last call.
   func takeFinished() -> [QueuedJob] {
@@ -139,7 +141,9 @@ final class Scheduler: @unchecked Sendable {
         lock.withLock {
           isRunning = false
           finished.append(job)
-          if job.isPaced { pace.ran(from: now, to: Clock.nowNanoseconds) }
+          let end = Clock.nowNanoseconds
+          queue.ran(job, nanoseconds: end - now)
+          if job.isPaced { pace.ran(from: now, to: end) }
         }
         wakeUp.signal()
       } else if isStopping {
@@ -150,16 +154,16 @@ final class Scheduler: @unchecked Sendable {
     }
   }
 
-  /// The first job that may start. Holding `lock`.
+  /// The next job that may start. Holding `lock`.
   private func takeDue(_ now: Int64) -> QueuedJob? {
-    guard !isRunning, let index = queue.firstIndex(where: { dueNanoseconds($0) <= now }) else { return nil }
+    guard !isRunning, let job = queue.take(now, dueNanoseconds) else { return nil }
     isRunning = true
-    return queue.remove(at: index)
+    return job
   }
 
   /// When the next job may start; nil where none waits. Holding `lock`.
   private var nextDue: Int64? {
-    isRunning ? nil : queue.reduce(nil as Int64?) { min($0 ?? Int64.max, dueNanoseconds($1)) }
+    isRunning ? nil : queue.nextDue(dueNanoseconds)
   }
 
   private func dueNanoseconds(_ job: QueuedJob) -> Int64 {

@@ -68,7 +68,9 @@ extension Server {
   /// When there is something to do besides clients and jobs.
   var housekeepingDueNanoseconds: Int64 {
     guard !isStopping else { return Int64.max }
-    var due = min(pressure.dueNanoseconds(canGive: canGive), calibrationDueNanoseconds, powerDueNanoseconds)
+    var due = min(
+      pressure.dueNanoseconds(canGive: canGive), calibrationDueNanoseconds, powerDueNanoseconds,
+      repositoryDueNanoseconds)
     if !isPuttingToSleep {
       for model in residents.models { due = min(due, model.sleepDueNanoseconds(configuration.keepAlive)) }
     }
@@ -78,6 +80,7 @@ extension Server {
   func keepHouse(_ now: Int64) {
     guard !isStopping else { return }
     govern(now)
+    followRepository(now)
     if now >= pressure.dueNanoseconds(canGive: canGive) {
       lookAtPressure(now)
       armNotices()

@@ -7,7 +7,7 @@ extension Server {
   func begin(_ connection: Connection) {
     let limit =
       switch connection.route {
-      case .infer: configuration.limits.bodyBytesMax
+      case .infer, .predict: configuration.limits.bodyBytesMax
       // Its texts need no reservation.
       case .plan, .sharedMemory: ServingLimits.unreservedBytesMax
       default: ServingLimits.controlBodyBytesMax
@@ -38,7 +38,7 @@ extension Server {
   private func prepareBody(_ connection: Connection, _ head: HTTPRequestHead) throws(ServingError) {
     var model: LoadedModel?
     switch connection.route {
-    case .infer(let reference):
+    case .infer(let reference), .predict(let reference):
       model = try repository.model(reference)
       try checkPressure()
     case .repositoryIndex, .repositoryLoad, .repositoryUnload, .plan, .sharedMemory: break
@@ -66,7 +66,11 @@ extension Server {
   func dispatch(_ connection: Connection) {
     do throws(ServingError) {
       if let refusal = connection.refusal { throw refusal }
-      if case .infer(let reference) = connection.route { return try infer(connection, reference) }
+      switch connection.route {
+      case .infer(let reference): return try infer(connection, reference)
+      case .predict(let reference): return try infer(connection, reference, isPrediction: true)
+      default: break
+      }
       guard let answer = try answer(connection) else { return }
       send(answer, to: connection)
     } catch {
@@ -94,6 +98,14 @@ extension Server {
     case .modelMetadata(let reference):
       let metadata = metadata(of: try repository.model(reference))
       return try hold(metadata.jsonBytesMax) { metadata.write(to: &$0) }
+    case .modelStatus(let reference):
+      let status = try repository.status(reference)
+      return try hold(status.jsonBytesMax) { status.write(to: &$0) }
+    case .modelSignature(let reference):
+      let model = try repository.model(reference)
+      var signature = TensorSignature(metadata(of: model))
+      signature.metadata.versions = ["\(model.version)"]
+      return try hold(signature.jsonBytesMax) { signature.write(to: &$0) }
     case .modelReady(let reference):
       let model = try repository.model(reference)
       try model.checkReadiness()
@@ -123,7 +135,7 @@ extension Server {
     case .repositoryUnload(let name): try unload(name, for: connection)
     case .plan: try plan(for: connection)
     case .methodNotAllowed(let allow): throw .methodNotAllowed(allow: allow)
-    case .notFound, .infer: throw .noSuchPath
+    case .notFound, .infer, .predict: throw .noSuchPath
     }
     return nil
   }
@@ -158,7 +170,9 @@ extension Server {
 
   // MARK: Jobs
 
-  private func infer(_ connection: Connection, _ reference: ModelReference) throws(ServingError) {
+  private func infer(
+    _ connection: Connection, _ reference: ModelReference, isPrediction: Bool = false
+  ) throws(ServingError) {
     let model = try repository.model(reference)
     try checkPressure()
     guard let body = connection.takeBodyMemory() else {
@@ -166,8 +180,9 @@ extension Server {
     }
     let job = InferenceJob(
       connection: connection.token, model: model, metrics: metrics(of: model), body: body,
-      headerContentLength: connection.head?.inferenceHeaderContentLength, residents: residents, regions: regions,
-      client: regions.count == 0 ? .nobody : connection.client)
+      headerContentLength: connection.head?.inferenceHeaderContentLength, isPrediction: isPrediction,
+      residents: residents, regions: regions,
+      client: regions.count == 0 ? .nobody : connection.client, hangup: connection.hangup)
     do throws(ServingError) {
       try job.prepare()
       lastActivityNanoseconds = job.receivedNanoseconds
@@ -181,7 +196,14 @@ extension Server {
         computed(since: job.receivedNanoseconds)
         return send(job.finish(self), to: connection)
       }
-      guard scheduler.submit(job, limit: limit) else { throw .queueFull(limit: limit) }
+      job.ticket?.user = connection.socketUser
+      job.ticket?.use = connection.use
+      switch scheduler.submit(job, limit: limit, userLimit: configuration.limits.userRequestsMax) {
+      case nil: break
+      case .full(let limit): throw .queueFull(limit: limit)
+      case .userFull(let limit): throw .clientQueueFull(limit: limit)
+      case .groupFull(let limit): throw .modelQueueFull(model: model.name, limit: limit)
+      }
       model.takeSlot(job.earliestNanoseconds)
     } catch {
       return send(job.refused(error), to: connection)
@@ -212,6 +234,7 @@ extension Server {
     if let room = job as? RoomJob { return resume(after: room) }
     let answer = job.finish(self)
     guard let connection = connection(job.connection), connection.job === job else { return }
+    if let ticket = job.ticket { connection.use = ticket.use }
     send(answer, to: connection)
     advance(connection, mayReceive: false)
   }

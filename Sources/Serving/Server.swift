@@ -22,6 +22,8 @@ public final class Server: @unchecked Sendable {
   let regions: SharedRegions
   let loader: ModelLoader
   let pressure: PressureWatch
+  /// Nil: models are loaded and unloaded by requests alone.
+  let watch: RepositoryWatch?
   /// Nil: nothing is governed.
   let power: PowerWatch?
   let log: Log
@@ -63,6 +65,7 @@ public final class Server: @unchecked Sendable {
   static let signalToken: UInt64 = 2
   static let pressureToken: UInt64 = 3
   static let powerToken: UInt64 = 4
+  static let repositoryToken: UInt64 = 5
   static let firstConnectionToken: UInt64 = 16
 
   /// Reserves the server's own memory. Create `signals` before any other thread.
@@ -86,6 +89,7 @@ public final class Server: @unchecked Sendable {
     residents = try ModelResidents(
       kernels: kernels, pool: pool, budget: budget, buffers: buffers,
       responseCacheByteCount: configuration.responseCacheByteCount)
+    watch = configuration.watchesRepository ? try RepositoryWatch(directory) : nil
     loader = ModelLoader(directory: directory, residents: residents)
     pressure = PressureWatch(PressureSources(root: configuration.systemRoot))
     power = configuration.power.map { PowerWatch($0, root: configuration.systemRoot) }
@@ -127,6 +131,7 @@ public final class Server: @unchecked Sendable {
     self.listener = listener
     startWatchingPressure()
     startGoverning()
+    startWatchingRepository()
     log.line(
       "serving \(repository.loadedModels.count) of \(repository.entries.count) models from "
         + "\(configuration.modelsDirectory) at \(configuration.socketPath)\(configuration.tcpAddress.map { " and \($0)" } ?? ""); \(log.budget(budget)); "
@@ -197,6 +202,7 @@ public final class Server: @unchecked Sendable {
       while takeSignal() { beginStopping() }
     case Server.pressureToken: takePressureNotice()
     case Server.powerToken: takePowerNotice()
+    case Server.repositoryToken: watch?.takeNotice(Clock.nowNanoseconds)
     default: handleConnection(event)
     }
   }

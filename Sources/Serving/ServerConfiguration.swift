@@ -12,6 +12,8 @@ public struct ServerConfiguration: Sendable {
   /// Where to listen for TCP connections too; nil: nowhere.
   public var tcpAddress: TCPAddress?
   public var initialLoad = InitialLoad.everything
+  /// Whether changes of the repository's files load and unload models.
+  public var watchesRepository = false
   public var limits = ServingLimits()
   /// How long models stay in memory that nobody asks and that say nothing of it themselves.
   public var keepAlive = KeepAlive.forever

@@ -34,6 +34,9 @@ extension ServingError {
   private var stateMessage: String {
     switch self {
     case .queueFull(let limit): "\(limit) requests wait already: try again later"
+    case .modelQueueFull(let model, let limit): "\(limit) requests wait for model \(model) already: try again later"
+    case .clientQueueFull(let limit): "\(limit) requests of yours wait already: try again later"
+    case .cancelled: "the client has gone"
     case .tooManyConnections(let limit): "\(limit) clients are connected already: try again later"
     case .tooLate(let micros): "the request waited longer than its timeout of \(micros) µs"
     case .stopping: "the server is stopping"

@@ -22,8 +22,12 @@ public enum ServingError: Error, Sendable {
 
   // What the daemon cannot do now
   case queueFull(limit: Int)
+  case modelQueueFull(model: String, limit: Int)
+  case clientQueueFull(limit: Int)
   case tooManyConnections(limit: Int)
   case tooLate(timeoutMicros: Int)
+  /// The client has gone.
+  case cancelled
   case stopping
   case modelLoading(String)
   /// Not loaded, for the reason given.
@@ -65,7 +69,8 @@ extension ServingError {
     case .noSuchPath, .unknownModel, .unknownVersion, .noVersion, .versionAbsent, .modelUnavailable: .notFound
     case .methodNotAllowed: .methodNotAllowed
     case .inputMissing, .inputUnknown, .inputType, .inputShape, .outputUnknown, .outputRepeated: .badRequest
-    case .queueFull, .tooManyConnections, .tooLate, .stopping, .modelLoading, .busyMemory, .memoryPressure:
+    case .queueFull, .modelQueueFull, .clientQueueFull, .cancelled, .tooManyConnections, .tooLate, .stopping,
+      .modelLoading, .busyMemory, .memoryPressure:
       .serviceUnavailable
     case .memory, .tooLarge, .modelMemory: .insufficientStorage
     case .repository, .configuration, .modelFile, .notAFile, .alreadyServing, .notASocket, .limits, .system,

@@ -8,6 +8,8 @@ public struct ServingLimits: Sendable {
   /// Requests that wait for the worker. Each belongs to a connection; fewer than `connectionsMax`, so that a full queue
   /// is answered with 503 instead of with silence.
   public var queuedRequestsMax = 32
+  /// Of these, how many may be of one user: the peer of a Unix socket. All clients of other machines are one.
+  public var userRequestsMax = Int.max
   /// Bytes of an inference request; larger ones are answered with 413. As Triton has it.
   public var bodyBytesMax = 64 << 20
   /// How long a drain waits for requests in flight.
@@ -83,6 +85,8 @@ public struct ServingLimits: Sendable {
   /// Inferences a second that a model's configuration may promise.
   static let rates: ClosedRange<Float> = 0.001...100_000
   static let modelsMax = 256
+  /// Priorities that a model's configuration may tell apart.
+  static let priorityLevelsMax = 32
   static let versionsMax = 64
   static let configurationBytesMax = 1 << 20
   static let labelsMax = 1 << 16

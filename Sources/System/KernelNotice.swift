@@ -56,6 +56,11 @@ public struct KernelNotice: ~Copyable, Sendable {
       descriptor: try retrying("watch", directory) { thimble_watch_directory(directory) }, interest: .readable)
   }
 
+  /// Watches another folder too; one that is watched already stays so. Precondition: made with `filesOf`.
+  public func add(filesOf directory: String) throws(SystemError) {
+    _ = try retrying("watch", directory) { thimble_watch_more(descriptor, directory) }
+  }
+
   public func join(group: UInt32) throws(SystemError) {
     _ = try retrying("join a netlink group") { thimble_netlink_join(descriptor, group) }
   }

@@ -27,12 +27,17 @@ extension Command {
       Option("load", "NAME", "load only this model at start; may be repeated"),
       Option("explicit", nil, "load nothing at start but what --load names"),
       Option(
+        "model-control-mode", "MODE",
+        "none: load everything at start (default); explicit: as --explicit; watch: as none, and follow what is renamed into DIR and "
+          + "into its models, or removed"),
+      Option(
         "keep-alive", "TIME", "put models to sleep that nobody asks for so long: 90s, 5m, 2h (default forever)"),
       Option(
         "response-cache", "SIZE",
         "memory for results of models whose config.json has \"response_cache\": {\"enable\": true} (default 0: none)"),
       Option("connections", "N", "clients at once (default 64)"),
       Option("queue", "N", "requests that may wait (default 32, at most --connections)"),
+      Option("client-queue", "N", "requests of one user that may wait (default: as many as --queue)"),
       Option("body-limit", "SIZE", "largest request (default 64M)"),
       Option("drain", "SECONDS", "how long SIGTERM waits for requests (default 30)"),
       Option("quiet", nil, "say nothing but errors at start"),
@@ -68,6 +73,12 @@ extension Command {
     if arguments.has("explicit") || arguments.has("load") {
       configuration.initialLoad = .only(arguments.all("load"))
     }
+    switch arguments.text("model-control-mode") {
+    case nil, "none": break
+    case "explicit": configuration.initialLoad = .only(arguments.all("load"))
+    case "watch", "poll": configuration.watchesRepository = true
+    case let text?: throw .usage("--model-control-mode takes none, explicit or watch, not \(text)")
+    }
     if let text = arguments.text("listen") {
       guard let address = TCPAddress(text) else {
         throw .usage("--listen takes an IPv4 address and a port such as 127.0.0.1:8000, or only a port, not \(text)")
@@ -86,6 +97,9 @@ extension Command {
     }
     if let count = try arguments.integer("queue", in: 1...configuration.limits.connectionsMax) {
       configuration.limits.queuedRequestsMax = count
+    }
+    if let count = try arguments.integer("client-queue", in: 1...configuration.limits.connectionsMax) {
+      configuration.limits.userRequestsMax = count
     }
     if let count = try arguments.byteCount("response-cache") { configuration.responseCacheByteCount = count }
     if let count = try arguments.byteCount("body-limit") { configuration.limits.bodyBytesMax = max(count, 4096) }
