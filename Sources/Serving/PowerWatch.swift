@@ -14,6 +14,7 @@ final class PowerWatch {
   private(set) var changeCount = 0
   private(set) var changedMilliseconds = Clock.wallMilliseconds
   private var lastLookNanoseconds: Int64
+  private let firstMark: EnergyMark
   /// Tells when a profile's file changes; nil where that cannot be watched.
   private let files: FilesNotice?
   var filesDescriptor: Int32? { files?.descriptor }
@@ -28,6 +29,16 @@ final class PowerWatch {
     configuration.target?.power.complete(&readings)
     decision = governor.decide(readings, nowNanoseconds: now)
     lastLookNanoseconds = now
+    firstMark = EnergyMark(
+      readings, nanoseconds: now, runCount: 0, coreNanoseconds: Clock.processCPUNanoseconds)
+  }
+
+  /// What runs since the start took, by the processors' counters, the battery or the target's figures; nil where none says.
+  func energy(runCount: Int, coreNanoseconds: Int64) -> EnergyEstimate? {
+    let last = EnergyMark(
+      readings, nanoseconds: Clock.nowNanoseconds, runCount: runCount, coreNanoseconds: coreNanoseconds)
+    let strongest = configuration.target?.power.clusters.first?.activeMilliwatts
+    return EnergyEstimate(from: firstMark, to: last, milliwattsPerCore: strongest)
   }
 
   /// Never where there is nothing to read: an idle machine is left alone.

@@ -82,10 +82,15 @@ extension Server {
       writer.family("thimble_governor_headroom", .gauge, help: "0 is 25 degrees below the passive trip, 1 is at it")
       writer.sample([], headroom)
     }
-    if let energy = power.readings.energyMicrojoules {
-      writer.family("thimble_energy_joules_total", .counter, help: "What the processors took since the start")
-      writer.sample([], Double(energy) / 1e6)
-    }
+    guard let energy = energy(power) else { return }
+    writer.family("thimble_energy_joules_total", .counter, help: "Since the start, by whose word `source` says")
+    writer.sample([.init("source", energy.source.rawValue)], energy.joules)
+  }
+
+  /// What all runs since the start took; nil where nobody says.
+  func energy(_ power: PowerWatch) -> EnergyEstimate? {
+    power.energy(
+      runCount: metrics.reduce(0) { $0 + $1.executionCount }, coreNanoseconds: Clock.processCPUNanoseconds)
   }
 }
 
@@ -95,8 +100,11 @@ struct GovernorDocument: JSONWritable {
   let readings: PowerReadings
   let changeCount: Int
   let changedMilliseconds: Int64
+  /// Since the start; nil where nobody says.
+  let energy: EnergyEstimate?
 
-  init(_ power: PowerWatch) {
+  init(_ power: PowerWatch, _ energy: EnergyEstimate?) {
+    self.energy = energy
     decision = power.decision
     readings = power.readings
     changeCount = power.changeCount
@@ -108,6 +116,19 @@ struct GovernorDocument: JSONWritable {
     decision.writeMembers(to: &json)
     json.member("changes", changeCount)
     json.member("changed_at_ms", Int(changedMilliseconds))
+    if let energy {
+      json.key("energy")
+      json.beginObject()
+      json.key("joules")
+      json.double(energy.joules)
+      json.member("inferences", energy.runCount)
+      if let joules = energy.joulesPerRun {
+        json.key("joules_per_inference")
+        json.double(joules)
+      }
+      json.member("source", energy.source.rawValue)
+      json.endObject()
+    }
     json.key("sensors")
     readings.write(to: &json)
     json.endObject()

@@ -119,7 +119,7 @@ extension Server {
     case .metrics: return try metricsPage()
     case .governor:
       guard let power else { throw .noSuchPath }
-      let document = GovernorDocument(power)
+      let document = GovernorDocument(power, energy(power))
       return try hold(document.jsonBytesMax) { document.write(to: &$0) }
     case .sharedMemory(let kind, let action): return try sharedMemory(connection, kind, action)
     case .residents:

@@ -105,6 +105,21 @@ import Testing
     #expect(server.server.residents.effort.state == "critical")
   }
 
+  @Test func energySaysWhoseWordItIs() throws {
+    let files = try TestRepository()
+    try files.addModel()
+    var target = Target(name: "board")
+    target.power.clusters = [.init(cores: [0, 1], activeMilliwatts: 1_500)]
+    let server = try TestServer(files) { $0.power = PowerConfiguration(profile: .balanced, target: target) }
+    let client = try TestClient(files.socket)
+    let picture = try TestRepository.picture(0)
+    #expect(try client.post("/v2/models/digits/infer", TestClient.json(picture))?.status == 200)
+    let energy = try #require(try governor(client)["energy"])
+    #expect(energy["source"]?.string == "model" && energy["inferences"]?.int == 1)
+    #expect(try #require(try client.get("/metrics")).text.contains("thimble_energy_joules_total{source=\"model\"}"))
+    withExtendedLifetime(server) {}
+  }
+
   @Test func withoutAGovernorThereIsNone() throws {
     let server = try TestServer(try TestRepository())
     #expect(try TestClient(server.repository.socket).get("/v2/thimble/governor")?.status == 404)
