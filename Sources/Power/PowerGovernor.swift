@@ -47,8 +47,8 @@ public struct PowerGovernor: Sendable {
   }
 
   public mutating func decide(_ readings: PowerReadings, nowNanoseconds: Int64) -> PowerDecision {
-    // A clock that goes back stands still.
-    let now = max(nowNanoseconds, lastNanoseconds ?? nowNanoseconds)
+    // A clock that goes back stands still. The bounds keep differences from overflowing.
+    let now = max(min(nowNanoseconds, 1 << 62), lastNanoseconds ?? 0)
     lastNanoseconds = now
     var findings = heat.note(readings, at: now)
     battery.note(readings.supply)
@@ -119,6 +119,11 @@ public struct PowerGovernor: Sendable {
     reason += ": " + cause(of: effective, findings)
     if battery.source != .mains { reason += "; on battery" + (battery.source == .lowBattery ? ", which is low" : "") }
     if let limit = choice.limit { reason += "; " + limit }
+    for cluster in readings.clusters {
+      guard let most = cluster.frequencyMax, let cap = cluster.frequencyCap, cap < most else { continue }
+      reason += "; clocks are capped at \(cap / 1000) of \(most / 1000) MHz"
+      break
+    }
     return PowerDecision(
       state: state, source: battery.source, profile: profile.name, threadCount: threadCount,
       processors: choice.processors, dutyPercent: dutyPercent, batchWindowMicros: effort.batchWindowMicros,

@@ -53,7 +53,7 @@ public struct Board: Sendable {
     public var boardCapacity: Double
   }
 
-  public enum Throttle: Sendable {
+  public enum Throttle: Equatable, Sendable {
     /// Raspberry Pi's firmware: from the trip on, less frequency with each degree, down to the lowest point 5 °C above it.
     case proportional
     /// Linux's `step_wise` governor, looking every so many seconds: one point down while it is above the trip and gets hotter,

@@ -1,9 +1,9 @@
 import Foundation
 import Power
 
-/// A board's sensors as files that follow simulated heat in real time, for a program that reads them there.
+/// A board's sensors as files that follow simulated heat, for a program that reads them there.
 public struct LiveTree {
-  private var state: BoardState
+  public private(set) var state: BoardState
   private let path: String
   private let load: String?
   private let speed: Double
@@ -18,7 +18,7 @@ public struct LiveTree {
 
   private static let stepSeconds = 0.1
 
-  /// Until standard input ends, or for ever where the load comes from a file. Errors: a file cannot be written.
+  /// In real time, until standard input ends, or for ever where the load comes from a file. Errors: a file cannot be written.
   public func run() throws -> Never {
     var live = self
     let busyCores = Shared()
@@ -28,19 +28,22 @@ public struct LiveTree {
         exit(0)
       }
     }
-    try live.write(isFirst: true)
+    try live.start()
     FileHandle.standardOutput.write(Data("writes \(state.board.name) to \(path)\n".utf8))
     while true {
       Thread.sleep(forTimeInterval: LiveTree.stepSeconds)
       if let load, load != "-", let text = try? String(contentsOfFile: load, encoding: .utf8) {
         busyCores.value = Double(text.trimmingCharacters(in: .whitespacesAndNewlines)) ?? busyCores.value
       }
-      live.advance(LiveTree.stepSeconds * speed, busyCores.value)
-      try live.write(isFirst: false)
+      try live.advance(seconds: LiveTree.stepSeconds * speed, busyCores: busyCores.value)
     }
   }
 
-  private mutating func advance(_ seconds: Double, _ busyCores: Double) {
+  /// Writes all files. Errors: one cannot be written.
+  public mutating func start() throws { try write(isFirst: true) }
+
+  /// Lets time pass with so many busy cores, the strongest first, and writes what has changed.
+  public mutating func advance(seconds: Double, busyCores: Double) throws {
     var left = min(Double(state.board.coreCount), max(0, busyCores))
     let busy = state.board.clusters.map { cluster in
       let here = min(left, Double(cluster.cores.count))
@@ -53,6 +56,7 @@ public struct LiveTree {
       _ = state.advance(seconds: step, busy: busy, computing: 1)
       rest -= step
     }
+    try write(isFirst: false)
   }
 
   // MARK: Files

@@ -261,7 +261,25 @@ import Testing
     #expect(choice(.percent(100), .any).threadCount == 2 && choice(.percent(100), .any).processors == [0, 2])
   }
 
+  @Test func capsOfClocksAreSaid() {
+    var governor = PowerGovernor(profile: .balanced)
+    var readings = readings(40)
+    readings.clusters[0].frequencyMax = 2_400_000
+    readings.clusters[0].frequencyCap = 1_500_000
+    let decision = governor.decide(readings, nowNanoseconds: 0)
+    #expect(decision.state == .nominal && decision.reason.hasSuffix("; clocks are capped at 1500 of 2400 MHz"))
+  }
+
   // MARK: Anything at all
+
+  @Test func clocksMayLeapAnywhere() {
+    var governor = PowerGovernor(profile: .balanced)
+    for now in [Int64.min, 0, -1, 5_000_000_000, Int64.max, 3, Int64.max, .min] {
+      for celsius in [40.0, 95, 40] {
+        #expect(governor.decide(readings(celsius), nowNanoseconds: now).threadCount >= 1)
+      }
+    }
+  }
 
   /// Random and adversarial traces: at most one change of the state a dwell, never full speed without good readings, never no
   /// thread, whatever the sensors say.

@@ -1,5 +1,6 @@
 import Power
 import PowerSimulation
+import TestSupport
 import Testing
 
 /// Thirty simulated minutes at full load on boards that get too hot for it.
@@ -43,5 +44,24 @@ import Testing
     let stream = StreamSimulation(
       board, network, .governor(.balanced), rate: Comparison.streamShare * sustained)
     #expect(stream.growth <= 1.1 && stream.secondsAboveTrip == 0, "\(board.name): \(stream.growth)")
+  }
+
+  /// What the files say is what the board's sensors say.
+  @Test(arguments: Board.known) func sensorsReadTheTree(_ board: Board) throws {
+    let folder = try TemporaryFolder()
+    var live = LiveTree(board, path: folder.path, load: nil, speed: 1)
+    try live.start()
+    let sensors = PowerSensors(root: folder.path, usableProcessors: Array(0..<board.coreCount))
+    for minute in 0..<15 {
+      try live.advance(seconds: 60, busyCores: Double(board.coreCount))
+      let readings = sensors.read(nowNanoseconds: Int64(minute) * 60_000_000_000)
+      #expect(readings.zones.count == 1 && readings.zones[0].passiveTrip == Int(board.passiveTrip * 1000))
+      let celsius = Double(try #require(readings.zones[0].temperature)) / 1000
+      #expect(abs(celsius - live.state.die) < 2)
+      #expect(readings.clusters.map { $0.cores } == board.clusters.map { $0.cores })
+      #expect(readings.firmware.isCapped == (board.throttle == .proportional && live.state.die >= board.passiveTrip))
+    }
+    // All cores for a quarter of an hour.
+    #expect(live.state.die > board.passiveTrip - 10)
   }
 }
