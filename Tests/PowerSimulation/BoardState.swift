@@ -32,27 +32,9 @@ public struct BoardState: Sendable {
 
   public func megahertz(_ cluster: Int) -> Double { board.clusters[cluster].points[allowed[cluster]].megahertz }
 
-  /// Watts, all in all, while so many cores of each cluster are busy for a share of the time; `computing`: the share of their
-  /// busy time that they compute. A core that waits takes some 60 % of one that computes (estimated).
-  public func watts(busy: [Double], computing: Double) -> Double {
-    board.idleWatts + dieWatts(busy: busy, computing: computing)
-  }
-
-  private func dieWatts(busy: [Double], computing: Double) -> Double {
-    var watts = 0.0
-    var volts = 0.0
-    for (index, cluster) in board.clusters.enumerated() {
-      let point = cluster.points[allowed[index]]
-      let activity = computing + 0.6 * (1 - computing)
-      watts += busy[index] * activity * cluster.coefficient * point.megahertz / 1000 * point.volts * point.volts
-      volts = max(volts, point.volts)
-    }
-    return watts + board.leakageWatts * volts * exp2((die - 60) / board.leakageDoubling)
-  }
-
   /// Lets time pass with such a load. Returns the joules that it took.
   public mutating func advance(seconds dt: Double, busy: [Double], computing: Double) -> Double {
-    let active = dieWatts(busy: busy, computing: computing)
+    let active = board.dieWatts(busy: busy, computing: computing, points: allowed, celsius: die)
     let heat = board.thermal
     let flow = (die - boardTemperature) / heat.dieToBoard
     die += dt * (active + board.idleWatts * BoardState.idleShare - flow) / heat.dieCapacity
@@ -122,6 +104,22 @@ public struct BoardState: Sendable {
       readings.firmware.isThrottled = die >= board.passiveTrip + 5
     }
     return readings
+  }
+}
+
+extension Board {
+  /// What the die takes with so many busy cores of each cluster at these operating points. A core that waits takes some 60 % of
+  /// one that computes (estimated).
+  func dieWatts(busy: [Double], computing: Double, points: [Int], celsius: Double) -> Double {
+    var watts = 0.0
+    var volts = 0.0
+    for (index, cluster) in clusters.enumerated() {
+      let point = cluster.points[points[index]]
+      let activity = computing + 0.6 * (1 - computing)
+      watts += busy[index] * activity * cluster.coefficient * point.megahertz / 1000 * point.volts * point.volts
+      volts = max(volts, point.volts)
+    }
+    return watts + leakageWatts * volts * exp2((celsius - 60) / leakageDoubling)
   }
 }
 

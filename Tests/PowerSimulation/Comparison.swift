@@ -52,6 +52,22 @@ public struct Comparison: Sendable {
       + parts.joined(separator: "; ")
   }
 
+  /// What nobody could do better at, and what clocks would be worth.
+  private var boundText: String {
+    let frontier = Frontier(board, network)
+    let all = rows[0].result
+    let late = all.samples.suffix(all.samples.count / 3)
+    let watts = late.reduce(0) { $0 + $1.watts } / Double(max(1, late.count))
+    let least = frontier.leastWatts(forRunsPerSecond: all.sustainedRate) ?? watts
+    func share(_ atFullClock: Bool) -> String {
+      let most = frontier.mostRunsPerSecond(upTo: board.passiveTrip - 5.5, atFullClock: atFullClock) ?? 0
+      return Comparison.fixed(most / all.sustainedRate, 2)
+    }
+    return "on the warm board no choice of clocks, threads and pauses does what all cores do for less than "
+      + "\(Comparison.fixed(least / watts, 2))× the power; 5.5 °C below the trip the most is \(share(true))× at full clock, "
+      + "\(share(false))× at any clock"
+  }
+
   private var title: String {
     "\(board.name), \(network.name) network, worth \(worthwhileThreadCount) threads, "
       + "\(Comparison.fixed(board.ambient, 0)) °C around it, trip at \(Comparison.fixed(board.passiveTrip, 0)) °C"
@@ -69,7 +85,7 @@ public struct Comparison: Sendable {
       }
       text += "\n"
     }
-    return text + streamText + "\n"
+    return text + streamText + "\n" + boundText + "\n"
   }
 
   /// The same as a part of a page, with temperature, clock and threads over time.
@@ -77,7 +93,7 @@ public struct Comparison: Sendable {
     var text = "<h2>" + title + "</h2>\n<table><tr>"
     for title in Comparison.titles { text += "<th>" + title + "</th>" }
     for line in cells { text += "</tr><tr>" + line.map { "<td>" + $0 + "</td>" }.joined() }
-    text += "</tr></table>\n<p>" + streamText + "</p>\n"
+    text += "</tr></table>\n<p>" + streamText + "<br>" + boundText + "</p>\n"
     text += plot("°C", from: board.ambient, to: board.passiveTrip + 10, line: board.passiveTrip) { $0.celsius }
     text += plot("runs/s", from: 0, to: rows.flatMap { $0.result.samples }.map { $0.runsPerSecond }.max()!) {
       $0.runsPerSecond

@@ -25,13 +25,22 @@ import Testing
     }
   }
 
-  /// Where memory sets the pace, fewer threads do as much for less: the Jetson's figure is 0.89, since three threads, which
-  /// would be enough, are not among the numbers that are tried.
-  @Test(arguments: [Board.raspberryPi4, .raspberryPi5, .rk3588])
+  /// Where memory sets the pace, fewer threads do as much for less.
+  @Test(arguments: Board.known)
   func fewerThreadsDoAsMuchForLess(_ board: Board) {
     let all = Simulation(board, .streaming, .allCores(sharesEvenly: false))
     let governed = Simulation(board, .streaming, .governor(.performance))
     #expect(governed.runCount >= 0.999 * all.runCount && governed.joules <= 0.85 * all.joules)
+  }
+
+  /// Where more threads help, nothing can: however clocks, threads and pauses are chosen, the work that all cores do until they
+  /// are throttled takes about as much, since throttled cores are frugal ones.
+  @Test(arguments: Board.known) func theKernelsThrottlingIsFrugal(_ board: Board) throws {
+    let all = Simulation(board, .convolutional, .allCores(sharesEvenly: false))
+    let least = try #require(Frontier(board, .convolutional).leastWatts(forRunsPerSecond: all.sustainedRate))
+    let late = all.samples.suffix(600)
+    let watts = late.reduce(0) { $0 + $1.watts } / Double(late.count)
+    #expect(least / watts > 0.95 && least / watts < 1.05, "\(least) of \(watts) W")
   }
 
   /// A stream at four fifths of what the warm board keeps up answers as fast after half an hour as in the first minute.
