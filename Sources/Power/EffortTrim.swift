@@ -31,7 +31,8 @@ struct EffortTrim: Sendable {
     lastNanoseconds = now
     let error = EffortTrim.targetHeadroom - headroom
     sum = min(1, max(0, sum + EffortTrim.integral * error * seconds))
-    let wanted = Int(100 * min(1, max(0, sum + EffortTrim.proportional * error)))
+    let isNearTrip = headroom >= ThermalState.thresholds[ThermalState.serious.rawValue]
+    let wanted = isNearTrip ? 0 : Int(100 * min(1, max(0, sum + EffortTrim.proportional * error)))
     if wanted <= percent - EffortTrim.percentStep || wanted == 0 {
       percent = wanted
     }

@@ -333,6 +333,12 @@ import Testing
         if failedCount > PowerGovernor.missesHeld, goodCount == 0, lastState != nil, !readings.zones.isEmpty {
           isKept = isKept && (decision.threadCount < coreCount || coreCount < 2 || decision.dutyPercent < 100)
         }
+        // At a trip at once no more than the serious state allows, whatever was held before; and never more than the best state.
+        let followed = PowerProfile.standard.first { $0.name == decision.profile } ?? profile
+        let isAtTrip = isGood && readings.zones[0].passiveTrip == 80_000 && temperature >= 80_000
+        let most = followed[isAtTrip ? .serious : .nominal, decision.source]
+        let share = ProcessorChoice(readings, most).threadCount * most.dutyPercent
+        isKept = isKept && decision.threadCount * decision.dutyPercent <= share
         // A clock that goes back stands still.
         latest = max(latest, now)
         if let lastState, lastState != decision.state {
