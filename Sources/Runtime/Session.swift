@@ -190,6 +190,8 @@ public final class Session: @unchecked Sendable {
 extension Session: SteppedJob {
   var stepCount: Int { steps.count }
 
+  var mayEnd: Bool { cancellation != nil }
+
   func ends(before step: Int) -> Bool {
     guard let cancellation, cancellation.load() != 0 else { return false }
     endStep.store(UInt32(step))
@@ -206,8 +208,11 @@ extension Session: Job {
     let context = StepContext(
       arena: workspace.activationBase, barrier: barrier, streaming: weights.isStreaming ? weights : nil)
     if let recording { return run(context, part: part, of: parts, recording: recording) }
+    let mayEnd = mayEnd
     for index in steps.indices {
-      if index > 0 {
+      if index > 0, !mayEnd {
+        context.wait(part: part)
+      } else if index > 0 {
         // One decides for all, who learn of it at the barrier; the next decision may be made before the last one has looked.
         if part == 0 { _ = ends(before: index) }
         context.wait(part: part)

@@ -141,8 +141,9 @@ private final class Crew: @unchecked Sendable {
   func run(steps job: any SteppedJob, threadCount: Int) {
     takePlace()
     if threadCount == 1 || job.stepCount == 0 {
+      let mayEnd = job.mayEnd
       for step in 0..<job.stepCount {
-        if step > 0, job.ends(before: step) { return }
+        if mayEnd, step > 0, job.ends(before: step) { return }
         job.run(step: step, part: 0, of: 1)
       }
       return
