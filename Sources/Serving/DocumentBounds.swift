@@ -52,7 +52,7 @@ extension TensorSignature {
 extension ConfigurationDocument {
   var jsonBytesMax: Int {
     var byteCount = 320 + model.name.jsonByteCount + model.configuration.labels.jsonBytesMax
-    byteCount += model.configuration.queue.jsonBytesMax
+    byteCount += model.configuration.queue.jsonBytesMax + (model.configuration.ensemble?.jsonBytesMax ?? 0)
     if case .specific(let versions) = model.configuration.versionPolicy { byteCount += 21 * versions.count }
     for port in model.inputs + model.outputs {
       byteCount += 192 + port.name.jsonByteCount + 21 * port.shape.dimensions.count

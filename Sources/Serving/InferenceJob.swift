@@ -9,24 +9,26 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   let metrics: ModelMetrics
   private var model: LoadedModel?
   private let fileFault: LoadedModel.FileFault
-  private var body: RequestBody?
+  var body: RequestBody?
   private let headerContentLength: Int?
   /// Whether the request is TensorFlow Serving's.
   private let isPrediction: Bool
-  private let residents: ModelResidents
+  let residents: ModelResidents
   private let regions: SharedRegions
   private let client: SharedRegions.Client
   private var request: InferenceRequest?
   private var requestMemory: HeldMemory?
-  private var shared: SharedTensors?
+  var shared: SharedTensors?
   /// When it is too late to start. Unlike `deadlineNanoseconds`, which is the event loop's, the worker reads it.
   private var latestStartNanoseconds = Int64.max
   private var timeoutMicros = 0
   private var isRunning = false
   /// Set once the client has hung up: nobody wants the answer any more.
-  private let hangup: Futex
-  private var durations = ModelMetrics.Durations()
+  let hangup: Futex
+  var durations = ModelMetrics.Durations()
   private var batch = 1
+  /// Of an ensemble.
+  var memberRuns: [MemberRun] = []
   /// Whether the result was kept from an earlier request.
   private var isHit = false
   private var result: Result<Answer, ServingError>?
@@ -84,7 +86,8 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   /// After `prepare`: whether only the run may take long. What the answer as JSON takes counts as the run.
   var isShort: Bool {
     guard let request, let model, !request.parameters.wantsProfile else { return false }
-    return model.residency.state == .awake && model.configuration.periodNanoseconds == 0
+    // Members of an ensemble may be asleep.
+    return model.residency.state == .awake && model.configuration.periodNanoseconds == 0 && model.ensemble == nil
   }
 
   /// After `prepare`: the answer to a request in binary whose result is kept. The worker need not know of it.
@@ -135,6 +138,8 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     case .success(let answer):
       durations.requestNanoseconds = elapsed
       isHit ? metrics.hit(durations) : metrics.succeeded(durations, batch: batch)
+      for run in memberRuns { server.metrics(of: run.model).succeeded(run.durations, batch: batch) }
+      memberRuns = []
       return answer
     case .failure(let error):
       metrics.failed(nanoseconds: elapsed)
@@ -168,6 +173,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     if let entry, let found = try keptResult(request, body, of: model, entry) {
       return try InferenceJob.answer(request, of: model, .kept(found), shared, residents, effort: nil, profile: nil)
     }
+    if let ensemble = model.ensemble { return try execute(ensemble, of: model, request, body, entry) }
     let outputByteCount = entry == nil ? InferenceJob.outputByteCount(request, of: model) : 0
     let session = try residents.begin(model, holding: body.buffer.bytes.count + outputByteCount)
     // Waking the model counts as waiting.
@@ -295,16 +301,22 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     _ write: (Int, (UnsafeMutableRawBufferPointer) throws(ProtocolError) -> Void) throws(ProtocolError) -> Void
   ) throws(ServingError) {
     for index in model.inputs.indices {
-      let name = model.inputs[index].name
-      guard let place = request.inputs.firstIndex(where: { $0.name == name }) else { continue }  // checked before
-      let source = shared?.input(place) ?? body.bytes
+      guard let (input, source) = encoded(index, request, body, of: model) else { continue }
       do throws(ProtocolError) {
-        try write(index) { (bytes) throws(ProtocolError) in try request.inputs[place].decode(from: source, into: bytes)
-        }
+        try write(index) { (bytes) throws(ProtocolError) in try input.decode(from: source, into: bytes) }
       } catch {
         throw .malformed(error)
       }
     }
     do { try shared?.check() } catch { throw .sharedMemory(error) }
+  }
+
+  /// What the request says of one of the model's inputs, and the memory that it says it of. All are there: it was checked before.
+  func encoded(
+    _ index: Int, _ request: InferenceRequest, _ body: RequestBody, of model: LoadedModel
+  ) -> (InferenceTensor, UnsafeRawBufferPointer)? {
+    let name = model.inputs[index].name
+    guard let place = request.inputs.firstIndex(where: { $0.name == name }) else { return nil }
+    return (request.inputs[place], shared?.input(place) ?? body.bytes)
   }
 }

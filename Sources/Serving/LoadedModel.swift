@@ -12,6 +12,8 @@ final class LoadedModel: @unchecked Sendable {
   let configuration: ModelConfiguration
   let inputs: [Session.Port]
   let outputs: [Session.Port]
+  /// Nil: a model of its own.
+  let ensemble: Ensemble?
   /// How its results are kept; nil where they are not.
   let exchange: ExchangeLayout?
   /// What the file was when it was read: a reload of the same file is nothing to do.
@@ -91,6 +93,7 @@ final class LoadedModel: @unchecked Sendable {
     self.version = version
     self.configuration = configuration
     self.opened = opened
+    ensemble = nil
     file = identity
     inputs = session.inputs
     outputs = session.outputs
@@ -103,6 +106,30 @@ final class LoadedModel: @unchecked Sendable {
     current = Residency(score: UseScore(at: now), lastUsedNanoseconds: now)
     noteSession()
   }
+
+  /// An ensemble: it has no file and no session, and holds only what describes it. `folder` is where its configuration stands.
+  init(
+    name: String, configuration: ModelConfiguration, ensemble: Ensemble, folder: consuming File,
+    identity: FileIdentity, describing: [HeldMemory]
+  ) {
+    self.describing = describing
+    self.name = name
+    version = 1
+    self.configuration = configuration
+    self.ensemble = ensemble
+    opened = folder
+    file = identity
+    inputs = ensemble.inputs
+    outputs = ensemble.outputs
+    exchange =
+      configuration.cachesResponses
+      ? ExchangeLayout(
+        inputByteCounts: inputs.map { $0.byteCount }, outputByteCounts: outputs.map { $0.byteCount }) : nil
+    let now = Clock.nowNanoseconds
+    current = Residency(score: UseScore(at: now), lastUsedNanoseconds: now)
+  }
+
+  var platform: String { ensemble == nil ? "thimble" : "ensemble" }
 
   /// Bytes of the heap. A string of over 15 bytes takes an allocation of its own.
   static func labelsByteCount(_ labels: [String]) -> Int {
@@ -131,7 +158,7 @@ final class LoadedModel: @unchecked Sendable {
 
   /// What somebody has done to the file since it was loaded; nil where nothing.
   private var changeOfFile: ServingError? {
-    guard let status = try? opened.status(), FileIdentity(status) != file else { return nil }
+    guard ensemble == nil, let status = try? opened.status(), FileIdentity(status) != file else { return nil }
     return .modelFile(path: opened.path, .changed(from: file.byteCount, to: status.byteCount))
   }
 

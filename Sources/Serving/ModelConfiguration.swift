@@ -19,17 +19,22 @@ struct ModelConfiguration: Equatable, Sendable {
   var queue = QueueConfiguration()
   /// Whether results are kept for requests with the same inputs.
   var cachesResponses = false
+  /// Models that requests pass through; nil: it is a model of its own.
+  var ensemble: EnsembleConfiguration?
 
   init() {}
 
   /// Errors: malformed JSON, a known member of another form.
   init(parsing text: UnsafeRawBufferPointer) throws(ProtocolError) {
     var reader = JSONReader(text)
+    var ports: [(field: String, text: Range<Int>)] = []
     try reader.beginObject()
     while let key = try reader.nextKey() {
       switch key {
       case "dynamic_batching": queue = try QueueConfiguration(&reader)
       case "labels": labels = try ModelConfiguration.labels(&reader)
+      case "ensemble_scheduling": ensemble = try EnsembleConfiguration(&reader)
+      case "input", "output": ports.append((key, try reader.skipValue()))
       case "keep_alive": keepAlive = try ModelConfiguration.keepAlive(&reader)
       case "rate": periodNanoseconds = try ModelConfiguration.period(&reader)
       case "response_cache": cachesResponses = try ModelConfiguration.responseCache(&reader)
@@ -38,6 +43,13 @@ struct ModelConfiguration: Equatable, Sendable {
       }
     }
     try reader.finish()
+    // What a model of its own says of them is its file's affair.
+    guard ensemble != nil else { return }
+    for (field, range) in ports {
+      var reader = JSONReader(UnsafeRawBufferPointer(rebasing: text[range]))
+      let declarations = try EnsembleConfiguration.declarations(&reader, field)
+      if field == "input" { ensemble?.inputs = declarations } else { ensemble?.outputs = declarations }
+    }
   }
 
   private static func labels(_ reader: inout JSONReader) throws(ProtocolError) -> [String] {

@@ -20,6 +20,9 @@ struct ModelLoader: Sendable {
     _ name: String, configuration text: String?, current: [LoadedModel], holding: Int = 0
   ) throws(ServingError) -> [Outcome] {
     let (configuration, parsing) = try configuration(of: name, replacedBy: text, holding: holding)
+    if let ensemble = configuration.ensemble {
+      return [try load(name, ensemble, configuration, byteCount: parsing)]
+    }
     // The request took as much again twice before the job had its turn.
     let claims = ModelClaims(configuration, parsingByteCount: max(parsing, 2 * holding), requestByteCount: holding)
     let versions = try configuration.selected(of: directory.versions(of: name), model: name)

@@ -41,6 +41,7 @@ final class LoadJob: QueuedJob, @unchecked Sendable {
     let failure = server.repository.finishLoad(name, result)
     server.retire(before, name)
     server.log.load(name, server.repository, failure: failure)
+    if failure == nil { server.loadWaitingEnsembles(for: name) }
     return failure.map { Answer($0) } ?? .empty
   }
 }

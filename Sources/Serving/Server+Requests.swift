@@ -109,6 +109,7 @@ extension Server {
     case .modelReady(let reference):
       let model = try repository.model(reference)
       try model.checkReadiness()
+      try checkMembers(of: model)
       return Answer(bytes: ModelReadiness(name: model.name, isReady: true).jsonBytes)
     case .modelConfiguration(let reference):
       let document = ConfigurationDocument(model: try repository.model(reference))
@@ -299,12 +300,24 @@ extension Server {
 
   private func unload(_ name: String, for connection: Connection) throws(ServingError) {
     _ = try repository.entry(name)
+    try unloadDependents(name, connection)
     buffers.trim()
     let job = UnloadJob(
       connection: connection.token, name: name, models: repository.loaded(name), residents: residents)
     try submitControl(job)
     repository.unload(name)
     connection.wait(for: job)
+  }
+
+  /// The models that an ensemble passes through go with it where the request says so.
+  private func unloadDependents(_ name: String, _ connection: Connection) throws(ServingError) {
+    let (request, _) = try repositoryRequest(connection)
+    guard request.unloadsDependents, let ensemble = repository.loaded(name).first?.ensemble else { return }
+    for member in Set(ensemble.steps.map { $0.modelName }) {
+      try submitControl(
+        UnloadJob(connection: 0, name: member, models: repository.loaded(member), residents: residents))
+      repository.unload(member)
+    }
   }
 
   /// Has the versions of `before` that the repository has no more give everything back.

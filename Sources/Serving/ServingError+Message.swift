@@ -43,6 +43,10 @@ extension ServingError {
     case .modelLoading(let name): "model \(name) is being loaded: try again later"
     case .modelUnavailable(let model, let reason):
       "model \(model) is not loaded (\(reason)): load it with POST /v2/repository/models/\(model)/load"
+    case .memberUnavailable(let model, let member):
+      "model \(model) needs model \(member), which is not loaded: load it with "
+        + "POST /v2/repository/models/\(member)/load"
+    case .member(let name, let error): "model \(name) of the ensemble: \(error.message)"
     case .busyMemory(let error): "no memory while other requests are served: \(error.message)"
     case .memory(let error): error.message
     case .tooLarge(.doesNotFit(let needed, let available, let least)):
@@ -79,6 +83,7 @@ extension ServingError {
       .tooLarge(.doesNotFit(let needed, let available, let least)),
       .busyMemory(.doesNotFit(let needed, let available, let least)):
       (needed, available, least)
+    case .member(_, let error): error.memoryNumbers
     case .modelMemory(let refusal):
       (refusal.neededByteCount, refusal.availableByteCount, refusal.leastBudgetByteCount)
     default: nil

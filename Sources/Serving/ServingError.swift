@@ -32,6 +32,10 @@ public enum ServingError: Error, Sendable {
   case modelLoading(String)
   /// Not loaded, for the reason given.
   case modelUnavailable(model: String, reason: String)
+  /// A model of an ensemble is not loaded.
+  case memberUnavailable(model: String, member: String)
+  /// What a model of an ensemble met with.
+  indirect case member(String, ServingError)
   /// The budget refuses what would fit while nothing else goes on.
   case busyMemory(MemoryError)
   /// The budget refuses what could only run with a larger budget or fewer models.
@@ -65,8 +69,11 @@ extension ServingError {
   var status: HTTPStatus {
     switch self {
     case .malformed(let error): error.status
+    case .member(_, let error): error.status
     case .sharedMemory(let error): error.status
-    case .noSuchPath, .unknownModel, .unknownVersion, .noVersion, .versionAbsent, .modelUnavailable: .notFound
+    case .noSuchPath, .unknownModel, .unknownVersion, .noVersion, .versionAbsent, .modelUnavailable,
+      .memberUnavailable:
+      .notFound
     case .methodNotAllowed: .methodNotAllowed
     case .inputMissing, .inputUnknown, .inputType, .inputShape, .outputUnknown, .outputRepeated: .badRequest
     case .queueFull, .modelQueueFull, .clientQueueFull, .cancelled, .tooManyConnections, .tooLate, .stopping,

@@ -94,6 +94,11 @@ public struct ServingLimits: Sendable {
   /// Bytes of a model's name: one component of a path.
   static let nameBytesMax = 255
 
+  // MARK: Ensembles
+
+  /// Models that one request may pass through.
+  static let ensembleStepsMax = 64
+
   // MARK: The response cache
 
   /// Results kept at once, and the heap that each takes besides its tensors.
