@@ -20,6 +20,8 @@ struct ConfigurationDocument: JSONWritable {
     writer.endObject()
     model.configuration.queue.write(to: &writer)
     model.configuration.ensemble?.write(to: &writer)
+    model.configuration.sequences?.write(to: &writer)
+    model.configuration.generation?.write(to: &writer)
     writePorts("input", model.inputs, to: &writer)
     writePorts("output", model.outputs, to: &writer)
     if model.configuration.periodNanoseconds > 0 {

@@ -53,6 +53,8 @@ extension ConfigurationDocument {
   var jsonBytesMax: Int {
     var byteCount = 320 + model.name.jsonByteCount + model.configuration.labels.jsonBytesMax
     byteCount += model.configuration.queue.jsonBytesMax + (model.configuration.ensemble?.jsonBytesMax ?? 0)
+    byteCount += model.configuration.sequences.map { SequenceConfiguration.State.jsonBytesMax($0.states) } ?? 0
+    byteCount += model.configuration.generation.map { SequenceConfiguration.State.jsonBytesMax($0.feedback) } ?? 0
     if case .specific(let versions) = model.configuration.versionPolicy { byteCount += 21 * versions.count }
     for port in model.inputs + model.outputs {
       byteCount += 192 + port.name.jsonByteCount + 21 * port.shape.dimensions.count

@@ -48,6 +48,10 @@ struct EnsembleBinding {
         throw .configuration(
           key: key(index, "model_name"), reason: "\(step.modelName) is an ensemble: name its steps instead")
       }
+      guard model.sequenceLayout?.states.isEmpty ?? true else {
+        throw .configuration(
+          key: key(index, "model_name"), reason: "\(step.modelName) keeps sequences: ask it directly")
+      }
       members.append(model)
     }
     var binding = EnsembleBinding(name, configuration, members)

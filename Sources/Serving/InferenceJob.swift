@@ -27,6 +27,8 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   let hangup: Futex
   var durations = ModelMetrics.Durations()
   private var batch = 1
+  /// Whose sequences it may use. Set before it is submitted.
+  var owner = SequenceStore.Owner.connection(0)
   /// Of an ensemble.
   var memberRuns: [MemberRun] = []
   /// Whether the result was kept from an earlier request.
@@ -174,6 +176,21 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
       return try InferenceJob.answer(request, of: model, .kept(found), shared, residents, effort: nil, profile: nil)
     }
     if let ensemble = model.ensemble { return try execute(ensemble, of: model, request, body, entry) }
+    let sequence = try residents.sequences.begin(request.parameters, of: model, owner, residents)
+    do throws(ServingError) {
+      let answer = try execute(model, request, body, entry, sequence)
+      if let sequence { residents.sequences.end(sequence, isLast: request.parameters.endsSequence) }
+      return answer
+    } catch {
+      if let sequence { residents.sequences.end(sequence, isLast: false) }
+      throw error
+    }
+  }
+
+  private func execute(
+    _ model: LoadedModel, _ request: InferenceRequest, _ body: RequestBody, _ entry: ResponseCache.Entry?,
+    _ sequence: StateSequence?
+  ) throws(ServingError) -> Answer {
     let outputByteCount = entry == nil ? InferenceJob.outputByteCount(request, of: model) : 0
     let session = try residents.begin(model, holding: body.buffer.bytes.count + outputByteCount)
     // Waking the model counts as waiting.
@@ -192,9 +209,10 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
       }
     } else {
       try writeInputs(request, body, of: model) { (index, decode) throws(ProtocolError) in
-        try session.writeInput(index, decode)
+        try session.writeInput(model.inputIndices[index], decode)
       }
     }
+    sequence?.write(to: session, feedsBack: false)
     body.giveBack()
     self.body = nil
     try model.checkFile()
@@ -210,6 +228,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     try model.checkFile()
     guard isWhole else { throw .cancelled }
     let inferenceDone = Clock.nowNanoseconds
+    sequence?.read(from: session, feedsBack: false)
     if let entry {
       for index in session.outputs.indices { session.readOutput(index, into: entry.output(index)) }
       residents.responses.insert(entry)
@@ -218,6 +237,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
       request, of: model, entry.map { .kept($0) } ?? .session(session, tensors), shared, residents,
       effort: effort.state.map { .init(threadCount: session.threadCount(limit: effort.threadLimit), state: $0) },
       profile: profile?.json(session, isa: residents.kernels.name))
+    sequence?.commit()
     durations.inputNanoseconds = inputsDone - start
     durations.inferenceNanoseconds = inferenceDone - inputsDone
     durations.outputNanoseconds = Clock.nowNanoseconds - inferenceDone

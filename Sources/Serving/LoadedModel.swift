@@ -10,7 +10,13 @@ final class LoadedModel: @unchecked Sendable {
   let name: String
   let version: Int
   let configuration: ModelConfiguration
+  /// Those that requests bring: without the states of sequences.
   let inputs: [Session.Port]
+  /// By input: the session's.
+  let inputIndices: [Int]
+  /// All of them; and where states lie, where it keeps any.
+  let sessionInputs: [Session.Port]
+  let sequenceLayout: SequenceLayout?
   let outputs: [Session.Port]
   /// Nil: a model of its own.
   let ensemble: Ensemble?
@@ -86,7 +92,7 @@ final class LoadedModel: @unchecked Sendable {
 
   init(
     name: String, version: Int, configuration: ModelConfiguration, file opened: consuming File, identity: FileIdentity,
-    session: Session, describing: [HeldMemory]
+    session: Session, sequences: SequenceLayout? = nil, describing: [HeldMemory]
   ) {
     self.describing = describing
     self.name = name
@@ -95,10 +101,15 @@ final class LoadedModel: @unchecked Sendable {
     self.opened = opened
     ensemble = nil
     file = identity
-    inputs = session.inputs
+    sessionInputs = session.inputs
+    sequenceLayout = sequences
+    inputIndices = session.inputs.indices.filter { index in
+      !(sequences?.states.contains { $0.input == index } ?? false)
+    }
+    inputs = inputIndices.map { session.inputs[$0] }
     outputs = session.outputs
     exchange =
-      configuration.cachesResponses
+      configuration.cachesResponses && sequences == nil
       ? ExchangeLayout(
         inputByteCounts: inputs.map { $0.byteCount }, outputByteCounts: outputs.map { $0.byteCount }) : nil
     self.session = session
@@ -120,6 +131,9 @@ final class LoadedModel: @unchecked Sendable {
     opened = folder
     file = identity
     inputs = ensemble.inputs
+    inputIndices = Array(inputs.indices)
+    sessionInputs = []
+    sequenceLayout = nil
     outputs = ensemble.outputs
     exchange =
       configuration.cachesResponses

@@ -21,6 +21,10 @@ struct ModelConfiguration: Equatable, Sendable {
   var cachesResponses = false
   /// Models that requests pass through; nil: it is a model of its own.
   var ensemble: EnsembleConfiguration?
+  /// What it carries from one request to the next; nil: nothing.
+  var sequences: SequenceConfiguration?
+  /// How it generates; nil: it does not.
+  var generation: GenerationConfiguration?
 
   init() {}
 
@@ -34,6 +38,8 @@ struct ModelConfiguration: Equatable, Sendable {
       case "dynamic_batching": queue = try QueueConfiguration(&reader)
       case "labels": labels = try ModelConfiguration.labels(&reader)
       case "ensemble_scheduling": ensemble = try EnsembleConfiguration(&reader)
+      case SequenceConfiguration.field: sequences = try SequenceConfiguration(&reader)
+      case GenerationConfiguration.field: generation = try GenerationConfiguration(&reader)
       case "input", "output": ports.append((key, try reader.skipValue()))
       case "keep_alive": keepAlive = try ModelConfiguration.keepAlive(&reader)
       case "rate": periodNanoseconds = try ModelConfiguration.period(&reader)

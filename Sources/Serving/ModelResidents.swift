@@ -11,6 +11,7 @@ final class ModelResidents: @unchecked Sendable {
   let budget: MemoryBudget
   let buffers: BufferPool
   let responses: ResponseCache
+  let sequences = SequenceStore()
   /// What sessions need only while they run.
   private let workspace: Workspace
   private let lock = Lock()
@@ -106,9 +107,10 @@ final class ModelResidents: @unchecked Sendable {
     // First, since a session may take all that is left.
     let labels = try reserveLabels(claims, file)
     let (session, ports) = try open(file, for: nil, claims: claims)
+    let sequences = try SequenceLayout(configuration, inputs: session.inputs, outputs: session.outputs, model: name)
     let model = LoadedModel(
       name: name, version: version, configuration: configuration, file: file, identity: identity, session: session,
-      describing: ports.map { [labels, $0] } ?? [labels])
+      sequences: sequences, describing: ports.map { [labels, $0] } ?? [labels])
     if let times = ThreadTimes.cached(session, isa: kernels.name) { model.threadTimes = times }
     model.adoptThreadTimes(session)
     lock.withLock { awake.append(model) }
@@ -151,7 +153,7 @@ final class ModelResidents: @unchecked Sendable {
       throw .modelUnavailable(model: model.name, reason: "unloaded")
     }
     model.wake(try open(model.opened, for: model, claims: ModelClaims(requestByteCount: holding)).session)
-    let isAlike = model.session.map { $0.inputs.isAlike(model.inputs) && $0.outputs.isAlike(model.outputs) }
+    let isAlike = model.session.map { $0.inputs.isAlike(model.sessionInputs) && $0.outputs.isAlike(model.outputs) }
     guard isAlike == true else {
       leave(model, .asleep)
       throw .modelChanged(model: model.name)
@@ -314,6 +316,7 @@ final class ModelResidents: @unchecked Sendable {
     guard model.residency.state != .retired else { return }
     leave(model, .retired)
     responses.forget(model)
+    sequences.forget(model)
     forgetEnsembles(of: model)
     lock.withLock {
       loaded.removeAll { $0 === model }

@@ -93,6 +93,7 @@ extension Server {
     if let job = connection.job as? RoomJob { _ = scheduler.withdraw(job) }
     poll.remove(connection.socket.descriptor)
     regions.close(connection.token)
+    residents.sequences.close(connection.token)
     connections[connection.slot] = nil
     freeSlots.append(connection.slot)
     spareReceiveMemory = spareReceiveMemory ?? connection.memory

@@ -184,6 +184,9 @@ extension Server {
       headerContentLength: connection.head?.inferenceHeaderContentLength, isPrediction: isPrediction,
       residents: residents, regions: regions,
       client: regions.count == 0 ? .nobody : connection.client, hangup: connection.hangup)
+    if model.sequenceLayout != nil {
+      job.owner = connection.socketUser.map { .user($0) } ?? .connection(connection.token)
+    }
     do throws(ServingError) {
       try job.prepare()
       lastActivityNanoseconds = job.receivedNanoseconds

@@ -20,7 +20,14 @@ public enum ServingError: Error, Sendable {
   case outputRepeated(output: String)
   case sharedMemory(SharedMemoryError)
 
+  /// A model that keeps sequences is asked without one.
+  case sequenceMissing(model: String)
+  case sequenceUnknown(model: String, id: SequenceID)
+  /// Asked to generate what the model's configuration does not let it.
+  case notGenerating(model: String)
+
   // What the daemon cannot do now
+  case tooManySequences(limit: Int)
   case queueFull(limit: Int)
   case modelQueueFull(model: String, limit: Int)
   case clientQueueFull(limit: Int)
@@ -75,8 +82,11 @@ extension ServingError {
       .memberUnavailable:
       .notFound
     case .methodNotAllowed: .methodNotAllowed
-    case .inputMissing, .inputUnknown, .inputType, .inputShape, .outputUnknown, .outputRepeated: .badRequest
-    case .queueFull, .modelQueueFull, .clientQueueFull, .cancelled, .tooManyConnections, .tooLate, .stopping,
+    case .inputMissing, .inputUnknown, .inputType, .inputShape, .outputUnknown, .outputRepeated,
+      .sequenceMissing, .sequenceUnknown, .notGenerating:
+      .badRequest
+    case .queueFull, .tooManySequences, .modelQueueFull, .clientQueueFull, .cancelled, .tooManyConnections, .tooLate,
+      .stopping,
       .modelLoading, .busyMemory, .memoryPressure:
       .serviceUnavailable
     case .memory, .tooLarge, .modelMemory: .insufficientStorage

@@ -99,6 +99,16 @@ public struct ServingLimits: Sendable {
   /// Models that one request may pass through.
   static let ensembleStepsMax = 64
 
+  // MARK: Sequences
+
+  /// Sequences at once, and those of one user or connection.
+  static let sequencesMax = 256
+  static let ownSequencesMax = 64
+  /// A day.
+  static let sequenceIdleMicrosMax = 86_400_000_000
+  /// Runs of one request that generates.
+  static let generationStepsMax = 1 << 20
+
   // MARK: The response cache
 
   /// Results kept at once, and the heap that each takes besides its tensors.
