@@ -27,6 +27,16 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   let hangup: Futex
   var durations = ModelMetrics.Durations()
   private var batch = 1
+  /// A run of a stream. Set before it is prepared.
+  struct StreamStep {
+    let sequence: StateSequence?
+    /// A step of a generation: the request serves for the next ones too.
+    let feedsBack: Bool
+  }
+
+  var stream: StreamStep?
+  /// Steps that the request asks for; 0: it does not say.
+  private(set) var stepCount = 0
   /// Whose sequences it may use. Set before it is submitted.
   var owner = SequenceStore.Owner.connection(0)
   /// Of an ensemble.
@@ -94,7 +104,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
 
   /// After `prepare`: the answer to a request in binary whose result is kept. The worker need not know of it.
   func keptAnswer() -> Answer? {
-    guard let request, let model, let body, !request.parameters.wantsProfile, model.exchange != nil,
+    guard let request, let model, let body, !request.parameters.wantsProfile, model.exchange != nil, stream == nil,
       residents.responses.figures.entryCount > 0,
       let inputs = InferenceJob.binaryInputs(request, body, shared, of: model),
       (try? model.checkReadiness()) != nil
@@ -162,7 +172,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     do throws(ServingError) { result = .success(try execute()) } catch { result = .failure(error) }
     model?.requestEnded()
     // What is finished must not keep an unloaded model in memory.
-    (model, body, request, requestMemory, shared) = (nil, nil, nil, nil, nil)
+    (model, body, request, requestMemory, shared, stream) = (nil, nil, nil, nil, nil, nil)
   }
 
   private func execute() throws(ServingError) -> Answer {
@@ -171,11 +181,12 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     guard let request else { throw .stopping }
     guard Clock.nowNanoseconds <= latestStartNanoseconds else { throw tooLate }
     guard hangup.load() == 0 else { throw .cancelled }
-    let entry = request.parameters.wantsProfile ? nil : residents.responses.room(for: model)
+    let entry = request.parameters.wantsProfile || stream != nil ? nil : residents.responses.room(for: model)
     if let entry, let found = try keptResult(request, body, of: model, entry) {
       return try InferenceJob.answer(request, of: model, .kept(found), shared, residents, effort: nil, profile: nil)
     }
     if let ensemble = model.ensemble { return try execute(ensemble, of: model, request, body, entry) }
+    if let stream { return try execute(model, request, body, nil, stream.sequence) }
     let sequence = try residents.sequences.begin(request.parameters, of: model, owner, residents)
     do throws(ServingError) {
       let answer = try execute(model, request, body, entry, sequence)
@@ -212,8 +223,9 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
         try session.writeInput(model.inputIndices[index], decode)
       }
     }
-    sequence?.write(to: session, feedsBack: false)
-    body.giveBack()
+    let feedsBack = stream?.feedsBack ?? false
+    sequence?.write(to: session, feedsBack: feedsBack)
+    if !feedsBack { body.giveBack() }
     self.body = nil
     try model.checkFile()
     let inputsDone = Clock.nowNanoseconds
@@ -228,7 +240,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     try model.checkFile()
     guard isWhole else { throw .cancelled }
     let inferenceDone = Clock.nowNanoseconds
-    sequence?.read(from: session, feedsBack: false)
+    sequence?.read(from: session, feedsBack: feedsBack)
     if let entry {
       for index in session.outputs.indices { session.readOutput(index, into: entry.output(index)) }
       residents.responses.insert(entry)
@@ -263,6 +275,19 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   }
 
   // MARK: Either side
+
+  /// Events are text. Errors: what they cannot do.
+  private func heedStream(_ request: inout InferenceRequest) throws(ServingError) {
+    let expected = "left out of a stream"
+    request.parameters.binaryDataOutput = false
+    guard !request.outputs.contains(where: { $0.binaryData == true }) else {
+      throw .malformed(.fieldInvalid(field: "binary_data", expected: expected))
+    }
+    guard request.parameters.sequenceID == nil else {
+      throw .malformed(.fieldInvalid(field: "sequence_id", expected: expected + ", which is a sequence of its own"))
+    }
+    stepCount = request.parameters.stepCount
+  }
 
   /// The inputs' bytes in the model's order; nil where one has to be parsed, or they are too many for the event loop.
   private static func binaryInputs(
@@ -307,6 +332,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     } catch {
       throw .malformed(error)
     }
+    if stream != nil { try heedStream(&request) }
     try request.check(against: model)
     do { shared = try SharedTensors(request, of: model, regions, for: client) } catch { throw .sharedMemory(error) }
     if request.keptByteCount <= ServingLimits.unreservedBytesMax { requestMemory = nil }

@@ -5,9 +5,10 @@ import System
 extension Server {
   /// A head has come: decides what becomes of the body, before anything of it is kept.
   func begin(_ connection: Connection) {
+    if beginItems(connection) { return }
     let limit =
       switch connection.route {
-      case .infer, .predict: configuration.limits.bodyBytesMax
+      case .infer, .predict, .generate: configuration.limits.bodyBytesMax
       // Its texts need no reservation.
       case .plan, .sharedMemory: ServingLimits.unreservedBytesMax
       default: ServingLimits.controlBodyBytesMax
@@ -38,7 +39,7 @@ extension Server {
   private func prepareBody(_ connection: Connection, _ head: HTTPRequestHead) throws(ServingError) {
     var model: LoadedModel?
     switch connection.route {
-    case .infer(let reference), .predict(let reference):
+    case .infer(let reference), .predict(let reference), .generate(let reference, _):
       model = try repository.model(reference)
       try checkPressure()
     case .repositoryIndex, .repositoryLoad, .repositoryUnload, .plan, .sharedMemory: break
@@ -55,7 +56,7 @@ extension Server {
     connection.keepBody(body)
   }
 
-  private func sendContinue(_ connection: Connection) {
+  func sendContinue(_ connection: Connection) {
     let line = HTTPResponseHead.continueLine
     let bytes = UnsafeRawBufferPointer(start: line.utf8Start, count: line.utf8CodeUnitCount)
     let sent = try? connection.socket.send([bytes])
@@ -65,10 +66,12 @@ extension Server {
   /// A request has come to its end: answers it, or hands it to the worker.
   func dispatch(_ connection: Connection) {
     do throws(ServingError) {
+      if let stream = connection.stream { return dispatchItem(connection, stream) }
       if let refusal = connection.refusal { throw refusal }
       switch connection.route {
       case .infer(let reference): return try infer(connection, reference)
       case .predict(let reference): return try infer(connection, reference, isPrediction: true)
+      case .generate(let reference, let isStream): return try generate(connection, reference, sendsAll: isStream)
       default: break
       }
       guard let answer = try answer(connection) else { return }
@@ -79,7 +82,7 @@ extension Server {
     }
   }
 
-  private func send(_ answer: Answer, to connection: Connection) {
+  func send(_ answer: Answer, to connection: Connection) {
     connection.send(answer, keepsAlive: !isStopping)
   }
 
@@ -136,7 +139,7 @@ extension Server {
     case .repositoryUnload(let name): try unload(name, for: connection)
     case .plan: try plan(for: connection)
     case .methodNotAllowed(let allow): throw .methodNotAllowed(allow: allow)
-    case .notFound, .infer, .predict: throw .noSuchPath
+    case .notFound, .infer, .predict, .generate: throw .noSuchPath
     }
     return nil
   }
@@ -194,25 +197,33 @@ extension Server {
         computed(since: job.receivedNanoseconds)
         return send(answer, to: connection)
       }
-      let limit = configuration.limits.queuedRequestsMax
       job.earliestNanoseconds = model.nextSlotNanoseconds
       if runsHere(job), scheduler.runHere(job) {
         computed(since: job.receivedNanoseconds)
         return send(job.finish(self), to: connection)
       }
-      job.ticket?.user = connection.socketUser
-      job.ticket?.use = connection.use
-      switch scheduler.submit(job, limit: limit, userLimit: configuration.limits.userRequestsMax) {
-      case nil: break
-      case .full(let limit): throw .queueFull(limit: limit)
-      case .userFull(let limit): throw .clientQueueFull(limit: limit)
-      case .groupFull(let limit): throw .modelQueueFull(model: model.name, limit: limit)
-      }
-      model.takeSlot(job.earliestNanoseconds)
+      try queue(job, of: model, for: connection)
     } catch {
       return send(job.refused(error), to: connection)
     }
     connection.wait(for: job)
+  }
+
+  /// Lets a request wait for the worker. Errors: there is no room for it.
+  func queue(
+    _ job: InferenceJob, of model: LoadedModel, for connection: Connection
+  ) throws(ServingError) {
+    job.ticket?.user = connection.socketUser
+    job.ticket?.use = connection.use
+    switch scheduler.submit(
+      job, limit: configuration.limits.queuedRequestsMax, userLimit: configuration.limits.userRequestsMax)
+    {
+    case nil: break
+    case .full(let limit): throw .queueFull(limit: limit)
+    case .userFull(let limit): throw .clientQueueFull(limit: limit)
+    case .groupFull(let limit): throw .modelQueueFull(model: model.name, limit: limit)
+    }
+    model.takeSlot(job.earliestNanoseconds)
   }
 
   /// Whether the event loop may run a job itself, going by how long the model took last.
@@ -229,7 +240,7 @@ extension Server {
       job.deadlineNanoseconds = Int64.max
       return
     }
-    send(inference.refused(inference.tooLate), to: connection)
+    deliver(inference.refused(inference.tooLate), to: connection)
     advance(connection, mayReceive: false)
   }
 
@@ -239,8 +250,8 @@ extension Server {
     let answer = job.finish(self)
     guard let connection = connection(job.connection), connection.job === job else { return }
     if let ticket = job.ticket { connection.use = ticket.use }
-    send(answer, to: connection)
-    advance(connection, mayReceive: false)
+    deliver(answer, to: connection, steps: (job as? InferenceJob)?.stepCount)
+    advance(connection, mayReceive: connection.phase == .body)
   }
 
   // MARK: The repository

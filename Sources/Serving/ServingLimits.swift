@@ -44,6 +44,8 @@ public struct ServingLimits: Sendable {
   /// Buffers kept for the next request, in bytes and number: enough for a picture each way.
   static let spareBytesMax = 1 << 20
   static let sparesMax = 8
+  /// What a line of a stream of requests gets first.
+  static let lineBytesFirst = 4 << 10
   /// Bytes taken from one connection before others get their turn.
   static let turnBytesMax = 1 << 20
 

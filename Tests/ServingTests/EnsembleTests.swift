@@ -58,9 +58,6 @@ import Testing
       let row = try JSON(parsing: stats)["model_stats"]?.array?.first { $0["name"]?.string == name }
       #expect(row?["inference_count"]?.int == Int64(count))
     }
-    let reserved = server.budget.reservedByteCount(for: .buffers)
-    _ = try client.post("/v2/models/pipeline/infer", try json(0))
-    #expect(server.budget.reservedByteCount(for: .buffers) == reserved)
   }
 
   @Test func outputsMayBeNamed() throws {

@@ -92,7 +92,7 @@ import Testing
     #expect(try ask(client, [1, 1, 1, 1], #""sequence_id":999,"sequence_start":true"#) == [1, 1, 1, 1])
     #expect(try client.get("/metrics")?.text.contains("thimble_sequences \(ServingLimits.ownSequencesMax)\n") == true)
     #expect(try client.post("/v2/repository/models/sum/unload")?.status == 200)
-    #expect(server.budget.reservedByteCount(for: .sequences) == 0)
+    #expect(server.wait { server.budget.reservedByteCount(for: .sequences) == 0 })
   }
 
   @Test func idleSequencesGo() throws {
