@@ -26,6 +26,8 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   /// Set once the client has hung up: nobody wants the answer any more.
   private let hangup: Futex
   private var durations = ModelMetrics.Durations()
+  /// Time of the run times its threads; 0 where nothing ran.
+  private var coreNanoseconds: Int64 = 0
   private var batch = 1
   /// Whether the result was kept from an earlier request.
   private var isHit = false
@@ -135,6 +137,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     case .success(let answer):
       durations.requestNanoseconds = elapsed
       isHit ? metrics.hit(durations) : metrics.succeeded(durations, batch: batch)
+      if coreNanoseconds > 0 { server.clients.add(ticket?.user, coreNanoseconds: coreNanoseconds) }
       return answer
     case .failure(let error):
       metrics.failed(nanoseconds: elapsed)
@@ -214,6 +217,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
       profile: profile?.json(session, isa: residents.kernels.name))
     durations.inputNanoseconds = inputsDone - start
     durations.inferenceNanoseconds = inferenceDone - inputsDone
+    coreNanoseconds = (inferenceDone - inputsDone) * Int64(session.threadCount(limit: effort.threadLimit))
     durations.outputNanoseconds = Clock.nowNanoseconds - inferenceDone
     return answer
   }
