@@ -23,7 +23,7 @@ fi
 mkdir -p "$out/include" "$out/objects"
 for source in Sources/CThimbleClient/*.c; do
   # The same bytes wherever it is built.
-  "$compiler" -std=c17 -O2 -fPIC -Wall -Wextra -Wconversion -ffunction-sections -ffile-prefix-map="$PWD"=. \
+  "$compiler" -std=c17 -O2 -fPIC -Wall -Wextra -Wconversion -ffunction-sections -fno-ident -ffile-prefix-map="$PWD"=. \
     -ISources/CThimbleClient/include -c "$source" -o "$out/objects/$(basename "$source" .c).o"
 done
 rm -f "$out/libthimble_client.a"
