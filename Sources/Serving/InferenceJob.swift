@@ -27,6 +27,8 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   private let hangup: Futex
   private var durations = ModelMetrics.Durations()
   private var batch = 1
+  /// Whether the version was chosen among those that share the model's requests. Set before it is submitted.
+  var isShared = false
   /// Whether the result was kept from an earlier request.
   private var isHit = false
   private var result: Result<Answer, ServingError>?
@@ -135,9 +137,11 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     case .success(let answer):
       durations.requestNanoseconds = elapsed
       isHit ? metrics.hit(durations) : metrics.succeeded(durations, batch: batch)
+      if isShared { server.noteShared(metrics, nil) }
       return answer
     case .failure(let error):
       metrics.failed(nanoseconds: elapsed)
+      if isShared { server.noteShared(metrics, error) }
       if case .modelFile = error, fileFault.reported == nil {
         fileFault.reported = error
         server.log.line(

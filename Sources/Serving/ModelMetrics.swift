@@ -12,6 +12,8 @@ final class ModelMetrics {
   var executionCount = 0
   /// Requests that wait or run.
   var pendingCount = 0
+  /// How often it has lost its share of the requests to other versions.
+  var rollbackCount = 0
   var durations = Durations()
   var failureNanoseconds: Int64 = 0
   /// Requests answered from the response cache, and those looked up in vain; with the time that it took.

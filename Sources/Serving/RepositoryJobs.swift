@@ -9,7 +9,7 @@ final class LoadJob: QueuedJob, @unchecked Sendable {
   /// The reservation of the configuration's text, which waits with the job.
   private var configurationMemory: HeldMemory?
   private var current: [LoadedModel]
-  private var result: Result<[ModelLoader.Outcome], ServingError>?
+  private var result: Result<ModelLoader.Loaded, ServingError>?
 
   init(
     connection: UInt64, name: String, loader: ModelLoader, configuration: String?, configurationMemory: HeldMemory?,

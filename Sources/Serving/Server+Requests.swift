@@ -111,7 +111,9 @@ extension Server {
       try model.checkReadiness()
       return Answer(bytes: ModelReadiness(name: model.name, isReady: true).jsonBytes)
     case .modelConfiguration(let reference):
-      let document = ConfigurationDocument(model: try repository.model(reference))
+      let model = try repository.model(reference)
+      let selection = repository.index(of: model.name).flatMap { repository.entries[$0].selection }
+      let document = ConfigurationDocument(model: model, selection: selection ?? model.configuration.selection)
       return try hold(document.jsonBytesMax) { document.write(to: &$0) }
     case .statistics(let reference):
       let statistics = try statistics(reference)
@@ -173,7 +175,7 @@ extension Server {
   private func infer(
     _ connection: Connection, _ reference: ModelReference, isPrediction: Bool = false
   ) throws(ServingError) {
-    let model = try repository.model(reference)
+    let (model, isShared) = try route(connection, reference)
     try checkPressure()
     guard let body = connection.takeBodyMemory() else {
       throw .malformed(.fieldMissing(field: "inputs", owner: "request"))
@@ -183,11 +185,13 @@ extension Server {
       headerContentLength: connection.head?.inferenceHeaderContentLength, isPrediction: isPrediction,
       residents: residents, regions: regions,
       client: regions.count == 0 ? .nobody : connection.client, hangup: connection.hangup)
+    job.isShared = isShared
     do throws(ServingError) {
       try job.prepare()
       lastActivityNanoseconds = job.receivedNanoseconds
       if mayCompute(0), let answer = job.keptAnswer() {
         computed(since: job.receivedNanoseconds)
+        if isShared { noteShared(job.metrics, nil) }
         return send(answer, to: connection)
       }
       let limit = configuration.limits.queuedRequestsMax
@@ -206,6 +210,7 @@ extension Server {
       }
       model.takeSlot(job.earliestNanoseconds)
     } catch {
+      if isShared { noteShared(job.metrics, error) }
       return send(job.refused(error), to: connection)
     }
     connection.wait(for: job)

@@ -148,7 +148,7 @@ public final class Server: @unchecked Sendable {
     for name in names {
       if isToldToStop() { throw .stopping }
       _ = try repository.entry(name)
-      let result: Result<[ModelLoader.Outcome], ServingError>
+      let result: Result<ModelLoader.Loaded, ServingError>
       do throws(ServingError) {
         result = .success(try loader.load(name, configuration: nil, current: []))
       } catch {

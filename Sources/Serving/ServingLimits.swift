@@ -88,6 +88,10 @@ public struct ServingLimits: Sendable {
   /// Priorities that a model's configuration may tell apart.
   static let priorityLevelsMax = 32
   static let versionsMax = 64
+  /// Names for a model's versions, bytes of one, and the highest weight of a version's share of the requests.
+  static let versionLabelsMax = 32
+  static let versionLabelBytesMax = 64
+  static let trafficWeightMax = 1_000_000
   static let configurationBytesMax = 1 << 20
   static let labelsMax = 1 << 16
   static let labelBytesMax = 256

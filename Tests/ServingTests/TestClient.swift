@@ -83,6 +83,18 @@ final class TestClient {
     return try reply()
   }
 
+  /// The body of a load with another configuration.
+  static func override(_ configuration: String) -> String {
+    var writer = JSONWriter()
+    writer.beginObject()
+    writer.key("parameters")
+    writer.beginObject()
+    writer.member("config", configuration)
+    writer.endObject()
+    writer.endObject()
+    return String(decoding: writer.bytes, as: UTF8.self)
+  }
+
   static func request(_ path: String, _ body: [UInt8], headers: String = "") -> [UInt8] {
     Array("POST \(path) HTTP/1.1\r\nHost: x\r\n\(headers)Content-Length: \(body.count)\r\n\r\n".utf8) + body
   }
