@@ -33,7 +33,11 @@ extension ModelRepository.Entry {
   mutating func select(_ selection: VersionSelection) {
     let isSame = self.selection?.traffic == selection.traffic && self.selection?.rollback == selection.rollback
     self.selection = selection
-    if selection.traffic.isEmpty { traffic = nil } else if !isSame || traffic == nil { traffic = TrafficWatch(selection) }
+    if selection.traffic.isEmpty {
+      traffic = nil
+    } else if !isSame || traffic == nil {
+      traffic = TrafficWatch(selection)
+    }
   }
 }
 
