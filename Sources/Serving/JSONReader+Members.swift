@@ -2,6 +2,16 @@ import Protocols
 
 /// Members of a configuration.
 extension JSONReader {
+  mutating func readText(of field: String) throws(ProtocolError) -> String {
+    guard try peekKind() == .string else { throw .fieldInvalid(field: field, expected: "a string") }
+    return try readString()
+  }
+
+  mutating func readTruth(of field: String) throws(ProtocolError) -> Bool {
+    guard try peekKind() == .bool else { throw .fieldInvalid(field: field, expected: "true or false") }
+    return try readBool()
+  }
+
   mutating func beginObject(_ field: String) throws(ProtocolError) {
     guard try peekKind() == .object else { throw .fieldInvalid(field: field, expected: "an object") }
     try beginObject()

@@ -11,6 +11,8 @@ struct ModelConfiguration: Equatable, Sendable {
   /// Least time from the start of one inference to the next one's: a promised rate is kept evenly, not outrun; 0: as they come.
   var periodNanoseconds: Int64 = 0
   var queue = QueueConfiguration()
+  /// What a version has to get through before it serves; empty once it has.
+  var warmup: [WarmupSample] = []
   /// Whether results are kept for requests with the same inputs.
   var cachesResponses = false
 
@@ -25,6 +27,7 @@ struct ModelConfiguration: Equatable, Sendable {
       case "dynamic_batching": queue = try QueueConfiguration(&reader)
       case "labels": labels = try ModelConfiguration.labels(&reader)
       case "keep_alive": keepAlive = try ModelConfiguration.keepAlive(&reader)
+      case "model_warmup": warmup = try WarmupSample.list(&reader)
       case "rate": periodNanoseconds = try ModelConfiguration.period(&reader)
       case "response_cache": cachesResponses = try ModelConfiguration.responseCache(&reader)
       default: if try !selection.read(key, &reader) { try reader.skipValue() }
@@ -37,7 +40,7 @@ struct ModelConfiguration: Equatable, Sendable {
   /// Whether a version that was loaded with the other one may stay as it is.
   func isAlike(_ other: ModelConfiguration) -> Bool {
     var other = other
-    other.selection = selection
+    (other.selection, other.warmup) = (selection, warmup)
     return self == other
   }
 

@@ -17,6 +17,8 @@ struct ModelLoader: Sendable {
   struct Loaded: Sendable {
     var outcomes: [Outcome] = []
     var selection = VersionSelection()
+
+    var models: [LoadedModel] { outcomes.compactMap { try? $0.result.get() } }
   }
 
   /// Loads the versions that the configuration selects. `current` are those loaded already: an unchanged one is kept.
@@ -52,7 +54,16 @@ struct ModelLoader: Sendable {
       _ = try residents.wake(current, holding: claims.requestByteCount)
       return current
     }
-    return try load(name: name, version: version, path: path, configuration: configuration, claims: claims)
+    var serving = configuration
+    serving.warmup = []
+    let model = try load(name: name, version: version, path: path, configuration: serving, claims: claims)
+    do throws(ServingError) {
+      try ModelWarmup(directory: directory, residents: residents).run(configuration.warmup, model)
+    } catch {
+      residents.retire(model)
+      throw error
+    }
+    return model
   }
 
   /// Loads a version from a file. Errors: it is no regular file, no model, or does not fit.

@@ -20,6 +20,11 @@ final class ModelRepository {
     var selection: VersionSelection?
     /// Answers of versions that share requests; nil where they do not.
     var traffic: TrafficWatch?
+    /// How often it has been unloaded.
+    var unloadCount = 0
+    /// Loads that failed one after the other for passing reasons, and when the next one is due.
+    var retryCount = 0
+    var retryDueNanoseconds = Int64.max
     /// Why the whole model could not be loaded.
     var failure: ServingError?
 
@@ -123,6 +128,12 @@ final class ModelRepository {
     if let index = index(of: name) { entries[index].pendingLoads += 1 }
   }
 
+  func endLoad(_ name: String) {
+    if let index = index(of: name) { entries[index].pendingLoads = max(0, entries[index].pendingLoads - 1) }
+  }
+
+  func unloadCount(_ name: String) -> Int { index(of: name).map { entries[$0].unloadCount } ?? 0 }
+
   /// Takes over what was loaded; versions that were not selected are unloaded, unless one that was could not be loaded: then they
   /// stay in service. Returns the first failure.
   func finishLoad(_ name: String, _ result: Result<ModelLoader.Loaded, ServingError>) -> ServingError? {
@@ -182,6 +193,8 @@ final class ModelRepository {
     entries[index].failure = nil
     entries[index].traffic = nil
     entries[index].selection = nil
+    entries[index].unloadCount += 1
+    entries[index].retryDueNanoseconds = Int64.max
     for place in entries[index].versions.indices {
       entries[index].versions[place].model = nil
       entries[index].versions[place].failure = nil

@@ -87,13 +87,6 @@ extension Server {
       repository.unload(name)
     }
     do throws(ServingError) { try repository.scan() } catch { log.line(error.message) }
-    for name in changed {
-      guard let entry = try? repository.entry(name) else { continue }
-      let job = LoadJob(
-        connection: 0, name: name, loader: loader, configuration: nil, configurationMemory: nil,
-        current: entry.loaded.filter { $0.fileFault.reported == nil })
-      guard scheduler.submit(job, limit: Int.max) else { continue }
-      repository.beginLoad(name)
-    }
+    for name in changed { reload(name) }
   }
 }

@@ -296,7 +296,7 @@ extension Server {
     buffers.trim()
     let job = LoadJob(
       connection: connection.token, name: name, loader: loader, configuration: request.configuration,
-      configurationMemory: memory, current: entry.loaded.filter { $0.fileFault.reported == nil })
+      configurationMemory: memory, entry: entry)
     try submitControl(job)
     repository.beginLoad(name)
     connection.wait(for: job)

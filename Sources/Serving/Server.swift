@@ -53,6 +53,8 @@ public final class Server: @unchecked Sendable {
   var isPuttingToSleep = false
   /// Whether the worker has a `CalibrationJob`.
   var isCalibrating = false
+  /// When the next load is to be tried again, or earlier.
+  var retryDueNanoseconds = Int64.max
   /// When a request last began or ended.
   var lastActivityNanoseconds = Clock.nowNanoseconds
   var metrics: [ModelMetrics] = []
@@ -156,6 +158,7 @@ public final class Server: @unchecked Sendable {
       }
       let failure = repository.finishLoad(name, result)
       log.load(name, repository, failure: failure)
+      retryLater(name, failure, isWanted: true)
     }
     if isToldToStop() { throw .stopping }
   }

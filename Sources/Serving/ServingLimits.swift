@@ -16,6 +16,8 @@ public struct ServingLimits: Sendable {
   public var drainMilliseconds = 30_000
   /// How long a body or an answer may take from one piece to the next, and as a whole with `transferNanosecondsPerMiB`.
   public var transferMilliseconds = 30_000
+  /// How long after a load that failed for a passing reason it is tried again; from then on twice as long each time.
+  public var loadRetryMilliseconds = 1000
 
   public init() {}
 
@@ -84,6 +86,9 @@ public struct ServingLimits: Sendable {
 
   /// Inferences a second that a model's configuration may promise.
   static let rates: ClosedRange<Float> = 0.001...100_000
+  /// How often a load is tried again, and how long after the last time at most.
+  static let loadRetriesMax = 12
+  static let loadRetryNanosecondsMax: Int64 = 60_000_000_000
   static let modelsMax = 256
   /// Priorities that a model's configuration may tell apart.
   static let priorityLevelsMax = 32
@@ -92,6 +97,9 @@ public struct ServingLimits: Sendable {
   static let versionLabelsMax = 32
   static let versionLabelBytesMax = 64
   static let trafficWeightMax = 1_000_000
+  /// Samples of a model's warm-up, and runs of one.
+  static let warmupSamplesMax = 16
+  static let warmupRunsMax = 1000
   static let configurationBytesMax = 1 << 20
   static let labelsMax = 1 << 16
   static let labelBytesMax = 256

@@ -121,8 +121,7 @@ extension RollbackPolicy {
     while let key = try reader.nextKey() {
       switch key {
       case "enable":
-        guard try reader.peekKind() == .bool else { throw .fieldInvalid(field: key, expected: "true or false") }
-        isEnabled = try reader.readBool()
+        isEnabled = try reader.readTruth(of: key)
       case "window_seconds": windowSeconds = try reader.readNumber(of: key, in: 1...86_400)
       case "min_request_count": requestCountMin = try reader.readNumber(of: key, in: 1...1_000_000)
       case "margin":
