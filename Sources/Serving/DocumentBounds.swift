@@ -62,5 +62,5 @@ extension ConfigurationDocument {
 }
 
 extension StatisticsDocument {
-  var jsonBytesMax: Int { rows.reduce(32) { $0 + 1200 + $1.metrics.model.jsonByteCount } }
+  var jsonBytesMax: Int { rows.reduce(32) { $0 + 1500 + $1.metrics.model.jsonByteCount } }
 }

@@ -32,6 +32,11 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   /// Whether the result was kept from an earlier request.
   private var isHit = false
   private var result: Result<Answer, ServingError>?
+  /// Whether a trace of it is kept. Set before it is submitted.
+  var isTraced = false
+  /// The trace's operators, and the memory that they take.
+  private var operatorEvents: [UInt8] = []
+  private var traceMemory: HeldMemory?
 
   init(
     connection: UInt64, model: LoadedModel, metrics: ModelMetrics, body: RequestBody, headerContentLength: Int?,
@@ -85,13 +90,13 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
 
   /// After `prepare`: whether only the run may take long. What the answer as JSON takes counts as the run.
   var isShort: Bool {
-    guard let request, let model, !request.parameters.wantsProfile else { return false }
+    guard let request, let model, !request.parameters.wantsProfile, !isTraced else { return false }
     return model.residency.state == .awake && model.configuration.periodNanoseconds == 0
   }
 
   /// After `prepare`: the answer to a request in binary whose result is kept. The worker need not know of it.
   func keptAnswer() -> Answer? {
-    guard let request, let model, let body, !request.parameters.wantsProfile, model.exchange != nil,
+    guard let request, let model, let body, !request.parameters.wantsProfile, !isTraced, model.exchange != nil,
       residents.responses.figures.entryCount > 0,
       let inputs = InferenceJob.binaryInputs(request, body, shared, of: model),
       (try? model.checkReadiness()) != nil
@@ -133,6 +138,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   override func finish(_ server: Server) -> Answer {
     metrics.pendingCount -= 1
     let elapsed = Clock.nowNanoseconds - receivedNanoseconds
+    if isTraced || server.log.isVerbose { note(elapsed, server) }
     switch result {
     case .success(let answer):
       durations.requestNanoseconds = elapsed
@@ -145,11 +151,24 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
       if case .modelFile = error, fileFault.reported == nil {
         fileFault.reported = error
         server.log.line(
-          "model \(metrics.model) version \(metrics.version) fails until it is loaded again: \(error.message)")
+          "model \(metrics.model) version \(metrics.version) fails until it is loaded again: \(error.message)", .error,
+          of: Log.Subject(model: metrics.model, version: metrics.version))
       }
       return Answer(error)
     case nil: return Answer(.stopping)
     }
+  }
+
+  /// For the log and the trace.
+  private func note(_ elapsed: Int64, _ server: Server) {
+    var failure: ServingError?
+    if case .failure(let error) = result { failure = error }
+    if server.log.isVerbose { server.log.inference(metrics, failure, nanoseconds: elapsed) }
+    guard isTraced else { return }
+    server.addTrace(
+      metrics, connection: connection, received: receivedNanoseconds, durations, operators: operatorEvents,
+      failure: failure)
+    (operatorEvents, traceMemory) = ([], nil)
   }
 
   // MARK: The worker's side
@@ -183,7 +202,9 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
       try residents.buffers.take(outputByteCount)
     }
     var profile: RequestProfile?
-    if request.parameters.wantsProfile { profile = try RequestProfile(session, model, residents) }
+    if request.parameters.wantsProfile || isTraced {
+      profile = try RequestProfile(session, model, residents, isTraced: isTraced)
+    }
     if let entry {
       for index in session.inputs.indices {
         session.writeInput(index) { $0.copyMemory(from: UnsafeRawBufferPointer(entry.input(index))) }
@@ -215,7 +236,11 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     let answer = try InferenceJob.answer(
       request, of: model, entry.map { .kept($0) } ?? .session(session, tensors), shared, residents,
       effort: effort.state.map { .init(threadCount: session.threadCount(limit: effort.threadLimit), state: $0) },
-      profile: profile?.json(session, isa: residents.kernels.name))
+      profile: request.parameters.wantsProfile ? profile?.json(session, isa: residents.kernels.name) : nil)
+    if isTraced, let profile {
+      operatorEvents = profile.traceEvents(session, start: inputsDone)
+      traceMemory = profile.held
+    }
     durations.inputNanoseconds = inputsDone - start
     durations.inferenceNanoseconds = inferenceDone - inputsDone
     durations.outputNanoseconds = Clock.nowNanoseconds - inferenceDone

@@ -74,7 +74,8 @@ extension Server {
     log.line(
       "model \(metrics.model) version \(rollback.version) has lost its share of the requests: "
         + "\(rollback.rate.errors) of \(rollback.rate.requests) failed, of the others' \(rollback.others.errors) of "
-        + "\(rollback.others.requests); load it anew or change \"traffic\" to try again")
+        + "\(rollback.others.requests); load it anew or change \"traffic\" to try again",
+      .warning, of: Log.Subject(model: metrics.model, version: rollback.version))
   }
 
   func writeTraffic(_ writer: inout MetricsWriter) {

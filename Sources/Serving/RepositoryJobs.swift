@@ -101,7 +101,8 @@ final class UnloadJob: QueuedJob, @unchecked Sendable {
 
   override func finish(_ server: Server) -> Answer {
     server.repository.dropRetired(name)
-    server.log.line("model \(name) unloaded; \(server.log.budget(server.budget))")
+    server.log.line(
+      "model \(name) unloaded; \(server.log.budget(server.budget))", of: Log.Subject(model: name))
     return .empty
   }
 }

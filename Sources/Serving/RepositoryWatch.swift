@@ -86,7 +86,7 @@ extension Server {
       guard scheduler.submit(job, limit: Int.max) else { continue }
       repository.unload(name)
     }
-    do throws(ServingError) { try repository.scan() } catch { log.line(error.message) }
+    do throws(ServingError) { try repository.scan() } catch { log.line(error.message, .error) }
     for name in changed { reload(name) }
   }
 }

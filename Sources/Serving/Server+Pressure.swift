@@ -47,7 +47,7 @@ extension Server {
     buffers.keepsSpares = step.to < .spares
     log.line(
       "memory pressure: \(step.isDown ? "down" : "up") from \(step.from.name) to \(step.to.name): \(change.cause); "
-        + log.budget(budget))
+        + log.budget(budget), step.isDown ? .warning : .information)
   }
 
   /// Has the worker do what the rung asks, unless it is at it.

@@ -9,7 +9,7 @@ extension Server {
       switch connection.route {
       case .infer, .predict: configuration.limits.bodyBytesMax
       // Its texts need no reservation.
-      case .plan, .sharedMemory: ServingLimits.unreservedBytesMax
+      case .plan, .sharedMemory, .logging, .traceSetting: ServingLimits.unreservedBytesMax
       default: ServingLimits.controlBodyBytesMax
       }
     do throws(ServingError) {
@@ -41,7 +41,9 @@ extension Server {
     case .infer(let reference), .predict(let reference):
       model = try repository.model(reference)
       try checkPressure()
-    case .repositoryIndex, .repositoryLoad, .repositoryUnload, .plan, .sharedMemory: break
+    case .repositoryIndex, .repositoryLoad, .repositoryUnload, .plan, .sharedMemory, .logging(isChange: true),
+      .traceSetting(_, isChange: true):
+      break
     case .methodNotAllowed(let allow): throw .methodNotAllowed(allow: allow)
     case .notFound: throw .noSuchPath
     default: return  // a GET's body means nothing
@@ -136,6 +138,9 @@ extension Server {
     case .repositoryLoad(let name): try load(name, for: connection)
     case .repositoryUnload(let name): try unload(name, for: connection)
     case .plan: try plan(for: connection)
+    case .logging(let isChange): return try logging(connection, isChange: isChange)
+    case .traceSetting(let model, let isChange): return try traceSetting(connection, model, isChange: isChange)
+    case .trace: return try traceAnswer()
     case .methodNotAllowed(let allow): throw .methodNotAllowed(allow: allow)
     case .notFound, .infer, .predict: throw .noSuchPath
     }
@@ -186,6 +191,7 @@ extension Server {
       residents: residents, regions: regions,
       client: regions.count == 0 ? .nobody : connection.client, hangup: connection.hangup)
     job.isShared = isShared
+    if trace.isOn { job.isTraced = trace.samples(model.name) }
     do throws(ServingError) {
       try job.prepare()
       lastActivityNanoseconds = job.receivedNanoseconds
@@ -211,7 +217,7 @@ extension Server {
       model.takeSlot(job.earliestNanoseconds)
     } catch {
       if isShared { noteShared(job.metrics, error) }
-      return send(job.refused(error), to: connection)
+      return refuse(job, error, of: connection)
     }
     connection.wait(for: job)
   }
@@ -230,8 +236,16 @@ extension Server {
       job.deadlineNanoseconds = Int64.max
       return
     }
-    send(inference.refused(inference.tooLate), to: connection)
+    refuse(inference, inference.tooLate, of: connection)
     advance(connection, mayReceive: false)
+  }
+
+  /// Answers a request that never gets to the worker.
+  private func refuse(_ job: InferenceJob, _ error: ServingError, of connection: Connection) {
+    if log.isVerbose {
+      log.inference(job.metrics, error, nanoseconds: Clock.nowNanoseconds - job.receivedNanoseconds)
+    }
+    send(job.refused(error), to: connection)
   }
 
   /// The worker is done with a job.

@@ -27,7 +27,7 @@ extension Server {
     let due = Clock.nowNanoseconds + delay
     repository.entries[index].retryDueNanoseconds = due
     retryDueNanoseconds = min(retryDueNanoseconds, due)
-    log.line("model \(name) is tried again in \(delay / 1_000_000) ms")
+    log.line("model \(name) is tried again in \(delay / 1_000_000) ms", .warning, of: Log.Subject(model: name))
   }
 
   func retryLoads(_ now: Int64) {

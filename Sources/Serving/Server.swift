@@ -27,6 +27,7 @@ public final class Server: @unchecked Sendable {
   /// Nil: nothing is governed.
   let power: PowerWatch?
   let log: Log
+  let trace: TraceBook
   let poll: EventPoll
   let startedMilliseconds = Clock.wallMilliseconds
   private let signals: TerminationSignals?
@@ -95,7 +96,8 @@ public final class Server: @unchecked Sendable {
     loader = ModelLoader(directory: directory, residents: residents)
     pressure = PressureWatch(PressureSources(root: configuration.systemRoot))
     power = configuration.power.map { PowerWatch($0, root: configuration.systemRoot) }
-    log = Log(isQuiet: configuration.isQuiet)
+    log = Log(configuration.log, isQuiet: configuration.isQuiet)
+    trace = TraceBook(folder: configuration.traceFolder)
     connections = (0..<slots).map { _ in nil }
     freeSlots = Array((0..<slots).reversed())
     self.signals = signals
@@ -182,7 +184,7 @@ public final class Server: @unchecked Sendable {
     }
     scheduler.stop(waits: !isCut)
     if isCut {
-      log.line("stopped with \(connectionCount) requests unanswered")
+      log.line("stopped with \(connectionCount) requests unanswered", .warning)
       return .cut
     }
     log.line("stopped")

@@ -114,6 +114,12 @@ public struct ServingLimits: Sendable {
   /// Inputs and answers up to so many bytes the event loop looks up and writes itself: some 0.2 ms.
   static let loopLookupBytesMax = 1 << 20
 
+  // MARK: Traces
+
+  /// Traces that are kept, or a thirty-second part of the budget where that is less; and those written to a file.
+  static let traceBytesMax = 512 << 10
+  static let traceFileBytesMax = 64 << 20
+
   // MARK: Shared memory
 
   /// Regions that clients have registered, and those of one user. Each takes a mapping, of which guarded ones are limited.
