@@ -57,6 +57,8 @@ public enum Route: Equatable, Sendable {
   case logging(isChange: Bool)
   /// The same of which requests are traced, of one model or of all.
   case traceSetting(model: String?, isChange: Bool)
+  /// What the daemon does, for a live page.
+  case activity
   /// The traces that there are.
   case trace
   case notFound
@@ -106,6 +108,7 @@ public enum Route: Equatable, Sendable {
     case "models": return (.residents, false)
     case "plan": return (.plan, true)
     case "governor": return (.governor, false)
+    case "activity": return (.activity, false)
     case "trace": return (.trace, false)
     default: return (.notFound, false)
     }

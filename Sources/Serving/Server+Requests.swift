@@ -141,6 +141,7 @@ extension Server {
     case .logging(let isChange): return try logging(connection, isChange: isChange)
     case .traceSetting(let model, let isChange): return try traceSetting(connection, model, isChange: isChange)
     case .trace: return try traceAnswer()
+    case .activity: return try activity()
     case .methodNotAllowed(let allow): throw .methodNotAllowed(allow: allow)
     case .notFound, .infer, .predict: throw .noSuchPath
     }
