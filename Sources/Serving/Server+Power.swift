@@ -32,7 +32,7 @@ extension Server {
       try power.reload()
       log.line("power: profiles read again")
     } catch {
-      log.line("power: profiles stay as they were: \(error.message)")
+      log.line("power: profiles stay as they were: \(error.message)", .error)
     }
   }
 
