@@ -55,7 +55,7 @@ extension ConfigurationDocument {
     byteCount += model.configuration.queue.jsonBytesMax + (model.configuration.ensemble?.jsonBytesMax ?? 0)
     byteCount += model.configuration.sequences.map { SequenceConfiguration.State.jsonBytesMax($0.states) } ?? 0
     byteCount += model.configuration.generation.map { SequenceConfiguration.State.jsonBytesMax($0.feedback) } ?? 0
-    if case .specific(let versions) = model.configuration.versionPolicy { byteCount += 21 * versions.count }
+    byteCount += selection.jsonBytesMax
     for port in model.inputs + model.outputs {
       byteCount += 192 + port.name.jsonByteCount + 21 * port.shape.dimensions.count
     }
@@ -64,5 +64,5 @@ extension ConfigurationDocument {
 }
 
 extension StatisticsDocument {
-  var jsonBytesMax: Int { rows.reduce(32) { $0 + 1200 + $1.metrics.model.jsonByteCount } }
+  var jsonBytesMax: Int { rows.reduce(32) { $0 + 1500 + $1.metrics.model.jsonByteCount } }
 }

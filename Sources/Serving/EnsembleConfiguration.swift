@@ -153,11 +153,3 @@ extension EnsembleConfiguration.Declaration {
     }
   }
 }
-
-extension JSONReader {
-  /// A text, the value of the member `field`.
-  mutating func readText(of field: String) throws(ProtocolError) -> String {
-    guard try peekKind() == .string else { throw .fieldInvalid(field: field, expected: "a text") }
-    return try readString()
-  }
-}

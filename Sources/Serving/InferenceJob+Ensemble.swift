@@ -95,6 +95,7 @@ extension InferenceJob {
     one.outputNanoseconds = Clock.nowNanoseconds - inferenceDone
     one.requestNanoseconds = one.inputNanoseconds + one.inferenceNanoseconds + one.outputNanoseconds
     memberRuns.append(.init(model: member, durations: one))
+    coreNanoseconds += one.inferenceNanoseconds * Int64(session.threadCount(limit: effort.threadLimit))
     durations.inputNanoseconds += one.inputNanoseconds
     durations.inferenceNanoseconds += one.inferenceNanoseconds
     durations.outputNanoseconds += one.outputNanoseconds

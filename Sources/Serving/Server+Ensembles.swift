@@ -15,11 +15,7 @@ extension Server {
   /// Loads the ensembles that failed only for want of a model which has been loaded now.
   func loadWaitingEnsembles(for member: String) {
     for entry in repository.entries where repository.waitsForMember(entry.name) == member {
-      let job = LoadJob(
-        connection: 0, name: entry.name, loader: loader, configuration: nil, configurationMemory: nil,
-        current: entry.loaded)
-      guard scheduler.submit(job, limit: Int.max) else { continue }
-      repository.beginLoad(entry.name)
+      reload(entry.name)
     }
   }
 }

@@ -10,7 +10,7 @@ extension Server {
       switch connection.route {
       case .infer, .predict, .generate: configuration.limits.bodyBytesMax
       // Its texts need no reservation.
-      case .plan, .sharedMemory: ServingLimits.unreservedBytesMax
+      case .plan, .sharedMemory, .logging, .traceSetting: ServingLimits.unreservedBytesMax
       default: ServingLimits.controlBodyBytesMax
       }
     do throws(ServingError) {
@@ -42,7 +42,9 @@ extension Server {
     case .infer(let reference), .predict(let reference), .generate(let reference, _):
       model = try repository.model(reference)
       try checkPressure()
-    case .repositoryIndex, .repositoryLoad, .repositoryUnload, .plan, .sharedMemory: break
+    case .repositoryIndex, .repositoryLoad, .repositoryUnload, .plan, .sharedMemory, .logging(isChange: true),
+      .traceSetting(_, isChange: true):
+      break
     case .methodNotAllowed(let allow): throw .methodNotAllowed(allow: allow)
     case .notFound: throw .noSuchPath
     default: return  // a GET's body means nothing
@@ -115,7 +117,9 @@ extension Server {
       try checkMembers(of: model)
       return Answer(bytes: ModelReadiness(name: model.name, isReady: true).jsonBytes)
     case .modelConfiguration(let reference):
-      let document = ConfigurationDocument(model: try repository.model(reference))
+      let model = try repository.model(reference)
+      let selection = repository.index(of: model.name).flatMap { repository.entries[$0].selection }
+      let document = ConfigurationDocument(model: model, selection: selection ?? model.configuration.selection)
       return try hold(document.jsonBytesMax) { document.write(to: &$0) }
     case .statistics(let reference):
       let statistics = try statistics(reference)
@@ -123,7 +127,7 @@ extension Server {
     case .metrics: return try metricsPage()
     case .governor:
       guard let power else { throw .noSuchPath }
-      let document = GovernorDocument(power, energy(power))
+      let document = GovernorDocument(power, energy(power), clients)
       return try hold(document.jsonBytesMax) { document.write(to: &$0) }
     case .sharedMemory(let kind, let action): return try sharedMemory(connection, kind, action)
     case .residents:
@@ -138,6 +142,10 @@ extension Server {
     case .repositoryLoad(let name): try load(name, for: connection)
     case .repositoryUnload(let name): try unload(name, for: connection)
     case .plan: try plan(for: connection)
+    case .logging(let isChange): return try logging(connection, isChange: isChange)
+    case .traceSetting(let model, let isChange): return try traceSetting(connection, model, isChange: isChange)
+    case .trace: return try traceAnswer()
+    case .activity: return try activity()
     case .methodNotAllowed(let allow): throw .methodNotAllowed(allow: allow)
     case .notFound, .infer, .predict, .generate: throw .noSuchPath
     }
@@ -177,7 +185,7 @@ extension Server {
   private func infer(
     _ connection: Connection, _ reference: ModelReference, isPrediction: Bool = false
   ) throws(ServingError) {
-    let model = try repository.model(reference)
+    let (model, isShared) = try route(connection, reference)
     try checkPressure()
     guard let body = connection.takeBodyMemory() else {
       throw .malformed(.fieldMissing(field: "inputs", owner: "request"))
@@ -190,21 +198,26 @@ extension Server {
     if model.sequenceLayout != nil {
       job.owner = connection.socketUser.map { .user($0) } ?? .connection(connection.token)
     }
+    job.isShared = isShared
+    if trace.isOn { job.isTraced = trace.samples(model.name) }
     do throws(ServingError) {
       try job.prepare()
       lastActivityNanoseconds = job.receivedNanoseconds
       if mayCompute(0), let answer = job.keptAnswer() {
         computed(since: job.receivedNanoseconds)
+        if isShared { noteShared(job.metrics, nil) }
         return send(answer, to: connection)
       }
       job.earliestNanoseconds = model.nextSlotNanoseconds
+      job.ticket?.user = connection.socketUser
       if runsHere(job), scheduler.runHere(job) {
         computed(since: job.receivedNanoseconds)
         return send(job.finish(self), to: connection)
       }
       try queue(job, of: model, for: connection)
     } catch {
-      return send(job.refused(error), to: connection)
+      if isShared { noteShared(job.metrics, error) }
+      return refuse(job, error, of: connection)
     }
     connection.wait(for: job)
   }
@@ -213,7 +226,6 @@ extension Server {
   func queue(
     _ job: InferenceJob, of model: LoadedModel, for connection: Connection
   ) throws(ServingError) {
-    job.ticket?.user = connection.socketUser
     job.ticket?.use = connection.use
     switch scheduler.submit(
       job, limit: configuration.limits.queuedRequestsMax, userLimit: configuration.limits.userRequestsMax)
@@ -240,8 +252,16 @@ extension Server {
       job.deadlineNanoseconds = Int64.max
       return
     }
-    deliver(inference.refused(inference.tooLate), to: connection)
+    refuse(inference, inference.tooLate, of: connection)
     advance(connection, mayReceive: false)
+  }
+
+  /// Answers a request that never gets to the worker.
+  func refuse(_ job: InferenceJob, _ error: ServingError, of connection: Connection) {
+    if log.isVerbose {
+      log.inference(job.metrics, error, nanoseconds: Clock.nowNanoseconds - job.receivedNanoseconds)
+    }
+    deliver(job.refused(error), to: connection)
   }
 
   /// The worker is done with a job.
@@ -306,7 +326,7 @@ extension Server {
     buffers.trim()
     let job = LoadJob(
       connection: connection.token, name: name, loader: loader, configuration: request.configuration,
-      configurationMemory: memory, current: entry.loaded.filter { $0.fileFault.reported == nil })
+      configurationMemory: memory, entry: entry)
     try submitControl(job)
     repository.beginLoad(name)
     connection.wait(for: job)

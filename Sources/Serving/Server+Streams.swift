@@ -89,9 +89,10 @@ extension Server {
       try job.prepare()
       lastActivityNanoseconds = job.receivedNanoseconds
       job.earliestNanoseconds = model.nextSlotNanoseconds
+      job.ticket?.user = connection.socketUser
       try queue(job, of: model, for: connection)
     } catch {
-      return deliver(job.refused(error), to: connection)
+      return refuse(job, error, of: connection)
     }
     connection.wait(for: job)
   }
