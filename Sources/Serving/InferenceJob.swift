@@ -26,6 +26,8 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   /// Set once the client has hung up: nobody wants the answer any more.
   private let hangup: Futex
   private var durations = ModelMetrics.Durations()
+  /// Time of the run times its threads; 0 where nothing ran.
+  private var coreNanoseconds: Int64 = 0
   private var batch = 1
   /// Whether the version was chosen among those that share the model's requests. Set before it is submitted.
   var isShared = false
@@ -144,6 +146,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
       durations.requestNanoseconds = elapsed
       isHit ? metrics.hit(durations) : metrics.succeeded(durations, batch: batch)
       if isShared { server.noteShared(metrics, nil) }
+      if coreNanoseconds > 0 { server.clients.add(ticket?.user, coreNanoseconds: coreNanoseconds) }
       return answer
     case .failure(let error):
       metrics.failed(nanoseconds: elapsed)
@@ -237,13 +240,14 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
       request, of: model, entry.map { .kept($0) } ?? .session(session, tensors), shared, residents,
       effort: effort.state.map { .init(threadCount: session.threadCount(limit: effort.threadLimit), state: $0) },
       profile: request.parameters.wantsProfile ? profile?.json(session, isa: residents.kernels.name) : nil)
+    durations.inputNanoseconds = inputsDone - start
+    durations.inferenceNanoseconds = inferenceDone - inputsDone
+    coreNanoseconds = (inferenceDone - inputsDone) * Int64(session.threadCount(limit: effort.threadLimit))
+    durations.outputNanoseconds = Clock.nowNanoseconds - inferenceDone
     if isTraced, let profile {
       operatorEvents = profile.traceEvents(session, start: inputsDone)
       traceMemory = profile.held
     }
-    durations.inputNanoseconds = inputsDone - start
-    durations.inferenceNanoseconds = inferenceDone - inputsDone
-    durations.outputNanoseconds = Clock.nowNanoseconds - inferenceDone
     return answer
   }
 

@@ -21,7 +21,7 @@ extension Server {
     // A model that has not been asked yet has counters too.
     for model in repository.loadedModels { _ = metrics(of: model) }
     let samples = metrics.reduce(0) { $0 + 17 * (120 + $1.model.jsonByteCount) }
-    return 16_384 + samples + trafficBytesMax
+    return 16_384 + 3 * 160 * (ClientUsage.sharesMax + 1) + samples + trafficBytesMax
   }
 
   private func write(

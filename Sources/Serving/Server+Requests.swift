@@ -123,7 +123,7 @@ extension Server {
     case .metrics: return try metricsPage()
     case .governor:
       guard let power else { throw .noSuchPath }
-      let document = GovernorDocument(power, energy(power))
+      let document = GovernorDocument(power, energy(power), clients)
       return try hold(document.jsonBytesMax) { document.write(to: &$0) }
     case .sharedMemory(let kind, let action): return try sharedMemory(connection, kind, action)
     case .residents:
@@ -203,11 +203,11 @@ extension Server {
       }
       let limit = configuration.limits.queuedRequestsMax
       job.earliestNanoseconds = model.nextSlotNanoseconds
+      job.ticket?.user = connection.socketUser
       if runsHere(job), scheduler.runHere(job) {
         computed(since: job.receivedNanoseconds)
         return send(job.finish(self), to: connection)
       }
-      job.ticket?.user = connection.socketUser
       job.ticket?.use = connection.use
       switch scheduler.submit(job, limit: limit, userLimit: configuration.limits.userRequestsMax) {
       case nil: break

@@ -59,6 +59,8 @@ public final class Server: @unchecked Sendable {
   /// When a request last began or ended.
   var lastActivityNanoseconds = Clock.nowNanoseconds
   var metrics: [ModelMetrics] = []
+  /// What users have had of the cores.
+  var clients = ClientUsage()
   /// When a drain ends at the latest; nil while the server is not stopping.
   private(set) var drainDeadlineNanoseconds: Int64?
   private var isCut = false
