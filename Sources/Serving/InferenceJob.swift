@@ -145,8 +145,8 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     case .success(let answer):
       durations.requestNanoseconds = elapsed
       isHit ? metrics.hit(durations) : metrics.succeeded(durations, batch: batch)
-      if isShared { server.noteShared(metrics, nil) }
       if coreNanoseconds > 0 { server.clients.add(ticket?.user, coreNanoseconds: coreNanoseconds) }
+      if isShared { server.noteShared(metrics, nil) }
       return answer
     case .failure(let error):
       metrics.failed(nanoseconds: elapsed)
