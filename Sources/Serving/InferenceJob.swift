@@ -279,14 +279,14 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
       effort: effort.state.map { .init(threadCount: session.threadCount(limit: effort.threadLimit), state: $0) },
       profile: request.parameters.wantsProfile ? profile?.json(session, isa: residents.kernels.name) : nil)
     sequence?.commit()
-    if isTraced, let profile {
-      operatorEvents = profile.traceEvents(session, start: inputsDone)
-      traceMemory = profile.held
-    }
     durations.inputNanoseconds = inputsDone - start
     durations.inferenceNanoseconds = inferenceDone - inputsDone
     coreNanoseconds = (inferenceDone - inputsDone) * Int64(session.threadCount(limit: effort.threadLimit))
     durations.outputNanoseconds = Clock.nowNanoseconds - inferenceDone
+    if isTraced, let profile {
+      operatorEvents = profile.traceEvents(session, start: inputsDone)
+      traceMemory = profile.held
+    }
     return answer
   }
 
