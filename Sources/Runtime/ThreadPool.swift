@@ -220,6 +220,10 @@ final class Barrier: @unchecked Sendable {
   private let phase = Futex()
   private let sleepers = Futex()
 
+  /// Turns of waiting before a thread parks: some 100 µs, longer than most layers. A thread that parks within a run is
+  /// missed at once.
+  private static let spinCount = 2000
+
   init(count: Int) { self.count = UInt32(count) }
 
   /// A part that would wait decodes `weights` that will be needed instead, as long as there are any.
@@ -233,7 +237,7 @@ final class Barrier: @unchecked Sendable {
       return
     }
     if let weights { while phase.load() == current && weights.help(part: part) {} }
-    phase.waitForChange(from: current, sleepers: sleepers, spinCount: spins ? ThreadPool.spinCount : 0)
+    phase.waitForChange(from: current, sleepers: sleepers, spinCount: spins ? Barrier.spinCount : 0)
   }
 }
 
