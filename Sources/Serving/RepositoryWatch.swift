@@ -53,16 +53,29 @@ final class RepositoryWatch {
   }
 
   private func look() -> [Model] {
+    watchFolders()
     guard let names = try? directory.models() else { return models }
     return names.compactMap {
-      // Before it is looked at, so that nothing happens unseen. A folder of which the kernel watches no more changes unseen.
-      try? notice.add(filesOf: directory.path + "/" + $0)
       var model = Model(name: $0, configuration: identity(directory.configurationFile(of: $0)))
       for number in directory.versions(of: $0) {
         guard let file = identity(directory.file(of: $0, version: number)) else { continue }
         model.versions.append(Version(number: number, file: file))
       }
       return model.versions.isEmpty && model.configuration == nil ? nil : model
+    }
+  }
+
+  /// Before they are looked at, so that nothing happens unseen; also what is no model yet, as while it is copied. A folder of which
+  /// the kernel watches no more changes unseen.
+  private func watchFolders() {
+    try? notice.add(filesOf: directory.path)
+    let names = (try? FileSystem.names(in: directory.path)) ?? []
+    for name in names.filter({ ModelDirectory.isPlainName($0) }).prefix(ServingLimits.modelsMax) {
+      let folder = directory.path + "/" + name
+      // A file among the models is no folder.
+      guard (try? notice.add(filesOf: folder)) != nil else { continue }
+      let versions = (try? FileSystem.names(in: folder))?.filter { ModelDirectory.version($0) != nil } ?? []
+      for version in versions.prefix(ServingLimits.versionsMax) { try? notice.add(filesOf: folder + "/" + version) }
     }
   }
 
