@@ -47,6 +47,8 @@ var targets: [Target] = [
   module("Devices", ["System", "Power", "Protocols"]),
   module("Serving", ["Tensors", "System", "ModelFile", "Memory", "Runtime", "Power", "Protocols", "Devices"]),
   module("ThimbleClient", ["Tensors", "System", "Protocols"], pages: ["python"]),
+  // For programs in C: neither the daemon nor a Swift module uses it.
+  .target(name: "CThimbleClient", exclude: ["examples"]),
   module("Checks", ["System", "ModelFile", "Importing", "Memory", "Runtime", "CKernels"]),
   .executableTarget(name: "thimble-selftest", dependencies: ["System", "Checks"], swiftSettings: swift),
   .executableTarget(

@@ -53,14 +53,36 @@ public enum Route: Equatable, Sendable {
   case plan
   /// How much effort inferences may take, and why.
   case governor
+  /// What the log says; with a body: says something else from now on.
+  case logging(isChange: Bool)
+  /// The same of which requests are traced, of one model or of all.
+  case traceSetting(model: String?, isChange: Bool)
+  /// What the daemon does, for a live page.
+  case activity
+  /// The traces that there are.
+  case trace
   case notFound
   /// The path is known; `allow` is the value of the Allow header.
   case methodNotAllowed(allow: String)
 
   public init(method: HTTPMethod, path: [String]) {
+    if let setting = Route.setting(path, isChange: method == .post) {
+      self = [.get, .head, .post].contains(method) ? setting : .methodNotAllowed(allow: "GET, HEAD, POST")
+      return
+    }
     let (route, needsPost) = Route.resource(path)
     let isAllowed = needsPost ? method == .post : method == .get || method == .head
     self = isAllowed || route == .notFound ? route : .methodNotAllowed(allow: needsPost ? "POST" : "GET, HEAD")
+  }
+
+  /// What is read with GET and changed with POST.
+  private static func setting(_ path: [String], isChange: Bool) -> Route? {
+    guard path.first == "v2" else { return nil }
+    if path.count == 2, path[1] == "logging" { return .logging(isChange: isChange) }
+    guard path.count >= 3, path.suffix(2) == ["trace", "setting"] else { return nil }
+    if path.count == 3 { return .traceSetting(model: nil, isChange: isChange) }
+    guard path.count == 5, path[1] == "models", !path[2].isEmpty else { return nil }
+    return .traceSetting(model: path[2], isChange: isChange)
   }
 
   private static func resource(_ path: [String]) -> (route: Route, needsPost: Bool) {
@@ -86,6 +108,8 @@ public enum Route: Equatable, Sendable {
     case "models": return (.residents, false)
     case "plan": return (.plan, true)
     case "governor": return (.governor, false)
+    case "activity": return (.activity, false)
+    case "trace": return (.trace, false)
     default: return (.notFound, false)
     }
   }

@@ -53,7 +53,7 @@ extension ConfigurationDocument {
   var jsonBytesMax: Int {
     var byteCount = 320 + model.name.jsonByteCount + model.configuration.labels.jsonBytesMax
     byteCount += model.configuration.queue.jsonBytesMax
-    if case .specific(let versions) = model.configuration.versionPolicy { byteCount += 21 * versions.count }
+    byteCount += selection.jsonBytesMax
     for port in model.inputs + model.outputs {
       byteCount += 192 + port.name.jsonByteCount + 21 * port.shape.dimensions.count
     }
@@ -62,5 +62,5 @@ extension ConfigurationDocument {
 }
 
 extension StatisticsDocument {
-  var jsonBytesMax: Int { rows.reduce(32) { $0 + 1200 + $1.metrics.model.jsonByteCount } }
+  var jsonBytesMax: Int { rows.reduce(32) { $0 + 1500 + $1.metrics.model.jsonByteCount } }
 }

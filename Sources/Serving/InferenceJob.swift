@@ -26,10 +26,19 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   /// Set once the client has hung up: nobody wants the answer any more.
   private let hangup: Futex
   private var durations = ModelMetrics.Durations()
+  /// Time of the run times its threads; 0 where nothing ran.
+  private var coreNanoseconds: Int64 = 0
   private var batch = 1
+  /// Whether the version was chosen among those that share the model's requests. Set before it is submitted.
+  var isShared = false
   /// Whether the result was kept from an earlier request.
   private var isHit = false
   private var result: Result<Answer, ServingError>?
+  /// Whether a trace of it is kept. Set before it is submitted.
+  var isTraced = false
+  /// The trace's operators, and the memory that they take.
+  private var operatorEvents: [UInt8] = []
+  private var traceMemory: HeldMemory?
 
   init(
     connection: UInt64, model: LoadedModel, metrics: ModelMetrics, body: RequestBody, headerContentLength: Int?,
@@ -83,13 +92,13 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
 
   /// After `prepare`: whether only the run may take long. What the answer as JSON takes counts as the run.
   var isShort: Bool {
-    guard let request, let model, !request.parameters.wantsProfile else { return false }
+    guard let request, let model, !request.parameters.wantsProfile, !isTraced else { return false }
     return model.residency.state == .awake && model.configuration.periodNanoseconds == 0
   }
 
   /// After `prepare`: the answer to a request in binary whose result is kept. The worker need not know of it.
   func keptAnswer() -> Answer? {
-    guard let request, let model, let body, !request.parameters.wantsProfile, model.exchange != nil,
+    guard let request, let model, let body, !request.parameters.wantsProfile, !isTraced, model.exchange != nil,
       residents.responses.figures.entryCount > 0,
       let inputs = InferenceJob.binaryInputs(request, body, shared, of: model),
       (try? model.checkReadiness()) != nil
@@ -131,21 +140,38 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   override func finish(_ server: Server) -> Answer {
     metrics.pendingCount -= 1
     let elapsed = Clock.nowNanoseconds - receivedNanoseconds
+    if isTraced || server.log.isVerbose { note(elapsed, server) }
     switch result {
     case .success(let answer):
       durations.requestNanoseconds = elapsed
       isHit ? metrics.hit(durations) : metrics.succeeded(durations, batch: batch)
+      if coreNanoseconds > 0 { server.clients.add(ticket?.user, coreNanoseconds: coreNanoseconds) }
+      if isShared { server.noteShared(metrics, nil) }
       return answer
     case .failure(let error):
       metrics.failed(nanoseconds: elapsed)
+      if isShared { server.noteShared(metrics, error) }
       if case .modelFile = error, fileFault.reported == nil {
         fileFault.reported = error
         server.log.line(
-          "model \(metrics.model) version \(metrics.version) fails until it is loaded again: \(error.message)")
+          "model \(metrics.model) version \(metrics.version) fails until it is loaded again: \(error.message)", .error,
+          of: Log.Subject(model: metrics.model, version: metrics.version))
       }
       return Answer(error)
     case nil: return Answer(.stopping)
     }
+  }
+
+  /// For the log and the trace.
+  private func note(_ elapsed: Int64, _ server: Server) {
+    var failure: ServingError?
+    if case .failure(let error) = result { failure = error }
+    if server.log.isVerbose { server.log.inference(metrics, failure, nanoseconds: elapsed) }
+    guard isTraced else { return }
+    server.addTrace(
+      metrics, connection: connection, received: receivedNanoseconds, durations, operators: operatorEvents,
+      failure: failure)
+    (operatorEvents, traceMemory) = ([], nil)
   }
 
   // MARK: The worker's side
@@ -179,7 +205,9 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
       try residents.buffers.take(outputByteCount)
     }
     var profile: RequestProfile?
-    if request.parameters.wantsProfile { profile = try RequestProfile(session, model, residents) }
+    if request.parameters.wantsProfile || isTraced {
+      profile = try RequestProfile(session, model, residents, isTraced: isTraced)
+    }
     if let entry {
       for index in session.inputs.indices {
         session.writeInput(index) { $0.copyMemory(from: UnsafeRawBufferPointer(entry.input(index))) }
@@ -211,9 +239,14 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     let answer = try InferenceJob.answer(
       request, of: model, entry.map { .kept($0) } ?? .session(session, tensors), shared, residents,
       effort: effort.state.map { .init(threadCount: session.threadCount(limit: effort.threadLimit), state: $0) },
-      profile: profile?.json(session, isa: residents.kernels.name))
+      profile: request.parameters.wantsProfile ? profile?.json(session, isa: residents.kernels.name) : nil)
+    if isTraced, let profile {
+      operatorEvents = profile.traceEvents(session, start: inputsDone)
+      traceMemory = profile.held
+    }
     durations.inputNanoseconds = inputsDone - start
     durations.inferenceNanoseconds = inferenceDone - inputsDone
+    coreNanoseconds = (inferenceDone - inputsDone) * Int64(session.threadCount(limit: effort.threadLimit))
     durations.outputNanoseconds = Clock.nowNanoseconds - inferenceDone
     return answer
   }

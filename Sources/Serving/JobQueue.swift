@@ -128,12 +128,15 @@ struct JobQueue {
 
   /// When the next job may start; nil where none waits.
   func nextDue(_ due: (QueuedJob) -> Int64) -> Int64? {
-    jobs.reduce(nil as Int64?) { min($0 ?? Int64.max, due($1)) }
+    guard let first = jobs.first else { return nil }
+    return jobs.dropFirst().reduce(due(first)) { $1.runsAfterAll ? $0 : min($0, due($1)) }
   }
 
   /// Takes the next job of those whose time has come.
   mutating func take(_ now: Int64, _ due: (QueuedJob) -> Int64) -> QueuedJob? {
-    guard let first = jobs.firstIndex(where: { due($0) <= now }) else { return nil }
+    guard
+      let first = jobs.indices.first(where: { due(jobs[$0]) <= now && ($0 == 0 || !jobs[$0].runsAfterAll) })
+    else { return nil }
     guard jobs[first].ticket != nil else { return take(at: first) }
     turnCount &+= 1
     if turnCount % JobQueue.patientTurns == 0, isPatient(jobs[first], now) { return served(first) }

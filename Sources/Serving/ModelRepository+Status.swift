@@ -6,7 +6,7 @@ extension ModelRepository {
     guard let entry = entries.first(where: { $0.name == reference.name }) else { throw .unknownModel(reference.name) }
     var versions = entry.versions
     if let wanted = reference.version {
-      versions.removeAll { $0.number != ModelDirectory.version(wanted) }
+      versions.removeAll { $0.number != entry.number(of: wanted) }
       guard !versions.isEmpty else { throw .unknownVersion(model: entry.name, version: wanted) }
     }
     return ModelStatus(

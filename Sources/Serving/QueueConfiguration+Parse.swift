@@ -63,20 +63,3 @@ extension QueuePolicy {
     }
   }
 }
-
-extension JSONReader {
-  fileprivate mutating func beginObject(_ field: String) throws(ProtocolError) {
-    guard try peekKind() == .object else { throw .fieldInvalid(field: field, expected: "an object") }
-    try beginObject()
-  }
-
-  fileprivate mutating func readNumber(of field: String, in range: ClosedRange<Int>) throws(ProtocolError) -> Int {
-    guard try peekKind() == .number, let value = Int(exactly: try readInteger()), range.contains(value) else {
-      throw .fieldInvalid(
-        field: field,
-        expected: range.upperBound == Int.max
-          ? "an integer of at least 0" : "an integer from 0 to \(range.upperBound)")
-    }
-    return value
-  }
-}

@@ -15,6 +15,9 @@ class QueuedJob: @unchecked Sendable {
   /// Whether it computes enough to warm the machine: then it takes part in pauses.
   var isPaced: Bool { false }
 
+  /// Whether all that came before it has to have run: also what waits for its time.
+  var runsAfterAll: Bool { false }
+
   init(connection: UInt64) { self.connection = connection }
 
   /// Does the work, on the worker thread.

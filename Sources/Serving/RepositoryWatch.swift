@@ -86,14 +86,7 @@ extension Server {
       guard scheduler.submit(job, limit: Int.max) else { continue }
       repository.unload(name)
     }
-    do throws(ServingError) { try repository.scan() } catch { log.line(error.message) }
-    for name in changed {
-      guard let entry = try? repository.entry(name) else { continue }
-      let job = LoadJob(
-        connection: 0, name: name, loader: loader, configuration: nil, configurationMemory: nil,
-        current: entry.loaded.filter { $0.fileFault.reported == nil })
-      guard scheduler.submit(job, limit: Int.max) else { continue }
-      repository.beginLoad(name)
-    }
+    do throws(ServingError) { try repository.scan() } catch { log.line(error.message, .error) }
+    for name in changed { reload(name) }
   }
 }

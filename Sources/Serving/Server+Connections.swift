@@ -23,7 +23,7 @@ extension Server {
       resumeAccepting()
     } catch {
       // Out of descriptors: a closed connection gives one back. Until then the event would come again and again.
-      log.line("cannot accept a client: \(error.message)")
+      log.line("cannot accept a client: \(error.message)", .warning)
       stopAccepting()
     }
   }

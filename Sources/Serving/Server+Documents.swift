@@ -7,8 +7,9 @@ extension Server {
     ServerMetadata(
       name: "thimble", version: configuration.version,
       extensions: [
-        "binary_tensor_data", "classification", "model_configuration", "model_repository",
+        "binary_tensor_data", "classification", "logging", "model_configuration", "model_repository",
         "model_repository(unload_dependents)", "parameters", "schedule_policy", "statistics", "system_shared_memory",
+        "trace",
       ])
   }
 

@@ -32,7 +32,7 @@ extension Server {
       try power.reload()
       log.line("power: profiles read again")
     } catch {
-      log.line("power: profiles stay as they were: \(error.message)")
+      log.line("power: profiles stay as they were: \(error.message)", .error)
     }
   }
 
@@ -68,6 +68,11 @@ extension Server {
   }
 
   func writePower(_ writer: inout MetricsWriter) {
+    let users = clients.named
+    writer.family("thimble_client_inferences_total", .counter, help: "Inferences by the user of the socket's peer")
+    for (name, share) in users { writer.sample([.init("user", name)], share.inferenceCount) }
+    writer.family("thimble_client_core_seconds_total", .counter, help: "Times of inferences times their threads")
+    for (name, share) in users { writer.sample([.init("user", name)], Double(share.coreNanoseconds) / 1e9) }
     guard let power else { return }
     let decision = power.decision
     writer.family("thimble_governor_state", .gauge, help: "Heat: 0 nominal, 1 fair, 2 serious, 3 critical")
@@ -84,7 +89,12 @@ extension Server {
     }
     guard let energy = energy(power) else { return }
     writer.family("thimble_energy_joules_total", .counter, help: "Since the start, by whose word `source` says")
-    writer.sample([.init("source", energy.source.rawValue)], energy.joules)
+    let source = MetricsWriter.Label("source", energy.source.rawValue)
+    writer.sample([source], energy.joules)
+    writer.family("thimble_client_energy_joules_total", .counter, help: "Each user's part, by its time of the cores")
+    for (name, share) in users {
+      writer.sample([.init("user", name), source], energy.joules(ofCoreNanoseconds: share.coreNanoseconds))
+    }
   }
 
   /// What all runs since the start took; nil where nobody says.
@@ -102,9 +112,11 @@ struct GovernorDocument: JSONWritable {
   let changedMilliseconds: Int64
   /// Since the start; nil where nobody says.
   let energy: EnergyEstimate?
+  let clients: ClientUsage
 
-  init(_ power: PowerWatch, _ energy: EnergyEstimate?) {
+  init(_ power: PowerWatch, _ energy: EnergyEstimate?, _ clients: ClientUsage) {
     self.energy = energy
+    self.clients = clients
     decision = power.decision
     readings = power.readings
     changeCount = power.changeCount
@@ -127,6 +139,19 @@ struct GovernorDocument: JSONWritable {
         json.double(joules)
       }
       json.member("source", energy.source.rawValue)
+      json.key("clients")
+      json.beginArray()
+      for (name, share) in clients.named {
+        json.beginObject()
+        json.member("user", name)
+        json.member("inferences", share.inferenceCount)
+        json.key("core_seconds")
+        json.double(Double(share.coreNanoseconds) / 1e9)
+        json.key("joules")
+        json.double(energy.joules(ofCoreNanoseconds: share.coreNanoseconds))
+        json.endObject()
+      }
+      json.endArray()
       json.endObject()
     }
     json.key("sensors")
@@ -136,7 +161,8 @@ struct GovernorDocument: JSONWritable {
 
   /// Each reading's share is its texts and some numbers.
   var jsonBytesMax: Int {
-    var byteCount = 4096 + decision.reason.jsonByteCount + 21 * decision.processors.count
+    var byteCount =
+      4096 + 160 * (ClientUsage.sharesMax + 1) + decision.reason.jsonByteCount + 21 * decision.processors.count
     for zone in readings.zones { byteCount += 256 + zone.type.jsonByteCount }
     for device in readings.coolingDevices { byteCount += 160 + device.type.jsonByteCount }
     for cluster in readings.clusters { byteCount += 256 + 21 * (cluster.cores.count + cluster.siblings.count) }

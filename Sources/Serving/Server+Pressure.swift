@@ -47,7 +47,7 @@ extension Server {
     buffers.keepsSpares = step.to < .spares
     log.line(
       "memory pressure: \(step.isDown ? "down" : "up") from \(step.from.name) to \(step.to.name): \(change.cause); "
-        + log.budget(budget))
+        + log.budget(budget), step.isDown ? .warning : .information)
   }
 
   /// Has the worker do what the rung asks, unless it is at it.
@@ -70,7 +70,7 @@ extension Server {
     guard !isStopping else { return Int64.max }
     var due = min(
       pressure.dueNanoseconds(canGive: canGive), calibrationDueNanoseconds, powerDueNanoseconds,
-      repositoryDueNanoseconds)
+      repositoryDueNanoseconds, retryDueNanoseconds)
     if !isPuttingToSleep {
       for model in residents.models { due = min(due, model.sleepDueNanoseconds(configuration.keepAlive)) }
     }
@@ -81,6 +81,7 @@ extension Server {
     guard !isStopping else { return }
     govern(now)
     followRepository(now)
+    retryLoads(now)
     if now >= pressure.dueNanoseconds(canGive: canGive) {
       lookAtPressure(now)
       armNotices()

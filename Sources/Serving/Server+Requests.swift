@@ -9,7 +9,7 @@ extension Server {
       switch connection.route {
       case .infer, .predict: configuration.limits.bodyBytesMax
       // Its texts need no reservation.
-      case .plan, .sharedMemory: ServingLimits.unreservedBytesMax
+      case .plan, .sharedMemory, .logging, .traceSetting: ServingLimits.unreservedBytesMax
       default: ServingLimits.controlBodyBytesMax
       }
     do throws(ServingError) {
@@ -41,7 +41,9 @@ extension Server {
     case .infer(let reference), .predict(let reference):
       model = try repository.model(reference)
       try checkPressure()
-    case .repositoryIndex, .repositoryLoad, .repositoryUnload, .plan, .sharedMemory: break
+    case .repositoryIndex, .repositoryLoad, .repositoryUnload, .plan, .sharedMemory, .logging(isChange: true),
+      .traceSetting(_, isChange: true):
+      break
     case .methodNotAllowed(let allow): throw .methodNotAllowed(allow: allow)
     case .notFound: throw .noSuchPath
     default: return  // a GET's body means nothing
@@ -111,7 +113,9 @@ extension Server {
       try model.checkReadiness()
       return Answer(bytes: ModelReadiness(name: model.name, isReady: true).jsonBytes)
     case .modelConfiguration(let reference):
-      let document = ConfigurationDocument(model: try repository.model(reference))
+      let model = try repository.model(reference)
+      let selection = repository.index(of: model.name).flatMap { repository.entries[$0].selection }
+      let document = ConfigurationDocument(model: model, selection: selection ?? model.configuration.selection)
       return try hold(document.jsonBytesMax) { document.write(to: &$0) }
     case .statistics(let reference):
       let statistics = try statistics(reference)
@@ -119,7 +123,7 @@ extension Server {
     case .metrics: return try metricsPage()
     case .governor:
       guard let power else { throw .noSuchPath }
-      let document = GovernorDocument(power, energy(power))
+      let document = GovernorDocument(power, energy(power), clients)
       return try hold(document.jsonBytesMax) { document.write(to: &$0) }
     case .sharedMemory(let kind, let action): return try sharedMemory(connection, kind, action)
     case .residents:
@@ -134,6 +138,10 @@ extension Server {
     case .repositoryLoad(let name): try load(name, for: connection)
     case .repositoryUnload(let name): try unload(name, for: connection)
     case .plan: try plan(for: connection)
+    case .logging(let isChange): return try logging(connection, isChange: isChange)
+    case .traceSetting(let model, let isChange): return try traceSetting(connection, model, isChange: isChange)
+    case .trace: return try traceAnswer()
+    case .activity: return try activity()
     case .methodNotAllowed(let allow): throw .methodNotAllowed(allow: allow)
     case .notFound, .infer, .predict: throw .noSuchPath
     }
@@ -173,7 +181,7 @@ extension Server {
   private func infer(
     _ connection: Connection, _ reference: ModelReference, isPrediction: Bool = false
   ) throws(ServingError) {
-    let model = try repository.model(reference)
+    let (model, isShared) = try route(connection, reference)
     try checkPressure()
     guard let body = connection.takeBodyMemory() else {
       throw .malformed(.fieldMissing(field: "inputs", owner: "request"))
@@ -183,20 +191,23 @@ extension Server {
       headerContentLength: connection.head?.inferenceHeaderContentLength, isPrediction: isPrediction,
       residents: residents, regions: regions,
       client: regions.count == 0 ? .nobody : connection.client, hangup: connection.hangup)
+    job.isShared = isShared
+    if trace.isOn { job.isTraced = trace.samples(model.name) }
     do throws(ServingError) {
       try job.prepare()
       lastActivityNanoseconds = job.receivedNanoseconds
       if mayCompute(0), let answer = job.keptAnswer() {
         computed(since: job.receivedNanoseconds)
+        if isShared { noteShared(job.metrics, nil) }
         return send(answer, to: connection)
       }
       let limit = configuration.limits.queuedRequestsMax
       job.earliestNanoseconds = model.nextSlotNanoseconds
+      job.ticket?.user = connection.socketUser
       if runsHere(job), scheduler.runHere(job) {
         computed(since: job.receivedNanoseconds)
         return send(job.finish(self), to: connection)
       }
-      job.ticket?.user = connection.socketUser
       job.ticket?.use = connection.use
       switch scheduler.submit(job, limit: limit, userLimit: configuration.limits.userRequestsMax) {
       case nil: break
@@ -206,7 +217,8 @@ extension Server {
       }
       model.takeSlot(job.earliestNanoseconds)
     } catch {
-      return send(job.refused(error), to: connection)
+      if isShared { noteShared(job.metrics, error) }
+      return refuse(job, error, of: connection)
     }
     connection.wait(for: job)
   }
@@ -225,8 +237,16 @@ extension Server {
       job.deadlineNanoseconds = Int64.max
       return
     }
-    send(inference.refused(inference.tooLate), to: connection)
+    refuse(inference, inference.tooLate, of: connection)
     advance(connection, mayReceive: false)
+  }
+
+  /// Answers a request that never gets to the worker.
+  private func refuse(_ job: InferenceJob, _ error: ServingError, of connection: Connection) {
+    if log.isVerbose {
+      log.inference(job.metrics, error, nanoseconds: Clock.nowNanoseconds - job.receivedNanoseconds)
+    }
+    send(job.refused(error), to: connection)
   }
 
   /// The worker is done with a job.
@@ -291,7 +311,7 @@ extension Server {
     buffers.trim()
     let job = LoadJob(
       connection: connection.token, name: name, loader: loader, configuration: request.configuration,
-      configurationMemory: memory, current: entry.loaded.filter { $0.fileFault.reported == nil })
+      configurationMemory: memory, entry: entry)
     try submitControl(job)
     repository.beginLoad(name)
     connection.wait(for: job)

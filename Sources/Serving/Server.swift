@@ -27,6 +27,7 @@ public final class Server: @unchecked Sendable {
   /// Nil: nothing is governed.
   let power: PowerWatch?
   let log: Log
+  let trace: TraceBook
   let poll: EventPoll
   let startedMilliseconds = Clock.wallMilliseconds
   private let signals: TerminationSignals?
@@ -53,9 +54,13 @@ public final class Server: @unchecked Sendable {
   var isPuttingToSleep = false
   /// Whether the worker has a `CalibrationJob`.
   var isCalibrating = false
+  /// When the next load is to be tried again, or earlier.
+  var retryDueNanoseconds = Int64.max
   /// When a request last began or ended.
   var lastActivityNanoseconds = Clock.nowNanoseconds
   var metrics: [ModelMetrics] = []
+  /// What users have had of the cores.
+  var clients = ClientUsage()
   /// When a drain ends at the latest; nil while the server is not stopping.
   private(set) var drainDeadlineNanoseconds: Int64?
   private var isCut = false
@@ -93,7 +98,8 @@ public final class Server: @unchecked Sendable {
     loader = ModelLoader(directory: directory, residents: residents)
     pressure = PressureWatch(PressureSources(root: configuration.systemRoot))
     power = configuration.power.map { PowerWatch($0, root: configuration.systemRoot) }
-    log = Log(isQuiet: configuration.isQuiet)
+    log = Log(configuration.log, isQuiet: configuration.isQuiet)
+    trace = TraceBook(folder: configuration.traceFolder)
     connections = (0..<slots).map { _ in nil }
     freeSlots = Array((0..<slots).reversed())
     self.signals = signals
@@ -148,7 +154,7 @@ public final class Server: @unchecked Sendable {
     for name in names {
       if isToldToStop() { throw .stopping }
       _ = try repository.entry(name)
-      let result: Result<[ModelLoader.Outcome], ServingError>
+      let result: Result<ModelLoader.Loaded, ServingError>
       do throws(ServingError) {
         result = .success(try loader.load(name, configuration: nil, current: []))
       } catch {
@@ -156,6 +162,7 @@ public final class Server: @unchecked Sendable {
       }
       let failure = repository.finishLoad(name, result)
       log.load(name, repository, failure: failure)
+      retryLater(name, failure, isWanted: true)
     }
     if isToldToStop() { throw .stopping }
   }
@@ -179,7 +186,7 @@ public final class Server: @unchecked Sendable {
     }
     scheduler.stop(waits: !isCut)
     if isCut {
-      log.line("stopped with \(connectionCount) requests unanswered")
+      log.line("stopped with \(connectionCount) requests unanswered", .warning)
       return .cut
     }
     log.line("stopped")

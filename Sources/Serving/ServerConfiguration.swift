@@ -25,6 +25,10 @@ public struct ServerConfiguration: Sendable {
   public var systemRoot = ""
   /// The program's version, for `GET /v2`.
   public var version: String
+  /// What the log says until a client changes it, and how.
+  public var log = LogSettings()
+  /// A folder where traces are written besides being kept; nil: nowhere.
+  public var traceFolder: String?
   /// Whether to say nothing on standard error.
   public var isQuiet = false
 

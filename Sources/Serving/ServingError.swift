@@ -52,6 +52,7 @@ public enum ServingError: Error, Sendable {
   case configuration(path: String, reason: String)
   case modelFile(path: String, ModelFileError)
   case notAFile(path: String)
+  case warmup(model: String, version: Int, sample: String, reason: String)
 
   // Why the daemon does not start
   case alreadyServing(path: String)
@@ -73,7 +74,7 @@ extension ServingError {
       .modelLoading, .busyMemory, .memoryPressure:
       .serviceUnavailable
     case .memory, .tooLarge, .modelMemory: .insufficientStorage
-    case .repository, .configuration, .modelFile, .notAFile, .alreadyServing, .notASocket, .limits, .system,
+    case .repository, .configuration, .modelFile, .notAFile, .warmup, .alreadyServing, .notASocket, .limits, .system,
       .modelChanged:
       .internalServerError
     }
@@ -81,6 +82,16 @@ extension ServingError {
 
   /// Whether the same request may succeed a little later.
   var isTransient: Bool { status == .serviceUnavailable }
+
+  /// Whether the same load may succeed a little later, though nobody has changed anything.
+  var mayPass: Bool {
+    switch self {
+    case .memory(.refusedByKernel), .modelFile(_, .changed), .modelFile(_, .unreadable): true
+    case .repository(let error), .modelFile(_, .system(let error)), .system(let error):
+      error.isShortage || error.code == SystemError.inputOutput
+    default: isTransient
+    }
+  }
 
   /// What `Retry-After` says where a later try may succeed.
   var retryAfterSeconds: Int? {

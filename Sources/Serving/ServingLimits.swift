@@ -16,6 +16,8 @@ public struct ServingLimits: Sendable {
   public var drainMilliseconds = 30_000
   /// How long a body or an answer may take from one piece to the next, and as a whole with `transferNanosecondsPerMiB`.
   public var transferMilliseconds = 30_000
+  /// How long after a load that failed for a passing reason it is tried again; from then on twice as long each time.
+  public var loadRetryMilliseconds = 1000
 
   public init() {}
 
@@ -64,6 +66,8 @@ public struct ServingLimits: Sendable {
 
   /// What caches of weights leave for clients, bodies, answers and documents, so that most requests find room at once.
   static func headroomByteCount(_ limitByteCount: Int) -> Int { max(128 << 10, min(1 << 20, limitByteCount / 16)) }
+  /// What budgets that a refusal names are larger than the sum of what is known: heads of messages, and clients that come and go.
+  static let variationBytes = 48 << 10
   /// How often one exchange may wait for others to give up memory: once for each time that its body grows, and its answer.
   static let roomRequestsMax = 12
   /// Under pressure a model is idle that nobody has asked for so long.
@@ -84,10 +88,20 @@ public struct ServingLimits: Sendable {
 
   /// Inferences a second that a model's configuration may promise.
   static let rates: ClosedRange<Float> = 0.001...100_000
+  /// How often a load is tried again, and how long after the last time at most.
+  static let loadRetriesMax = 12
+  static let loadRetryNanosecondsMax: Int64 = 60_000_000_000
   static let modelsMax = 256
   /// Priorities that a model's configuration may tell apart.
   static let priorityLevelsMax = 32
   static let versionsMax = 64
+  /// Names for a model's versions, bytes of one, and the highest weight of a version's share of the requests.
+  static let versionLabelsMax = 32
+  static let versionLabelBytesMax = 64
+  static let trafficWeightMax = 1_000_000
+  /// Samples of a model's warm-up, and runs of one.
+  static let warmupSamplesMax = 16
+  static let warmupRunsMax = 1000
   static let configurationBytesMax = 1 << 20
   static let labelsMax = 1 << 16
   static let labelBytesMax = 256
@@ -101,6 +115,12 @@ public struct ServingLimits: Sendable {
   static let cachedResponseBytes = 256
   /// Inputs and answers up to so many bytes the event loop looks up and writes itself: some 0.2 ms.
   static let loopLookupBytesMax = 1 << 20
+
+  // MARK: Traces
+
+  /// Traces that are kept, or a thirty-second part of the budget where that is less; and those written to a file.
+  static let traceBytesMax = 512 << 10
+  static let traceFileBytesMax = 64 << 20
 
   // MARK: Shared memory
 

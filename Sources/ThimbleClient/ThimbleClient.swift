@@ -61,6 +61,11 @@ public final class ThimbleClient {
     String(decoding: try accepted(try call(.get, ["v2", "thimble", "models"])).body, as: UTF8.self)
   }
 
+  /// What the daemon does. It writes latencies down for a minute once it has been asked.
+  public func activity() throws(ClientError) -> ClientActivity {
+    try ClientActivity(try document(.get, ["v2", "thimble", "activity"]))
+  }
+
   // MARK: The repository
 
   public func loadModel(_ model: String) throws(ClientError) {

@@ -40,6 +40,14 @@ extension Command {
       Option("client-queue", "N", "requests of one user that may wait (default: as many as --queue)"),
       Option("body-limit", "SIZE", "largest request (default 64M)"),
       Option("drain", "SECONDS", "how long SIGTERM waits for requests (default 30)"),
+      Option(
+        "log-format", "FORMAT",
+        "default; ISO8601: with time and level; json: an object a line. In systemd's journal lines have their priority"),
+      Option("log-verbose", "N", "1: a line for each inference too (default 0); POST /v2/logging changes it later"),
+      Option(
+        "trace-dir", "DIR",
+        "write traces there too, in Chrome's format; clients turn them on with POST /v2/trace/setting, and read them at "
+          + "/v2/thimble/trace"),
       Option("quiet", nil, "say nothing but errors at start"),
     ],
     run: runServe)
@@ -100,6 +108,19 @@ extension Command {
     }
     if let count = try arguments.integer("client-queue", in: 1...configuration.limits.connectionsMax) {
       configuration.limits.userRequestsMax = count
+    }
+    if let text = arguments.text("log-format") {
+      guard let format = LogSettings.Format(rawValue: text) else {
+        throw .usage("--log-format takes default, ISO8601 or json, not \(text)")
+      }
+      configuration.log.format = format
+    }
+    if let level = try arguments.integer("log-verbose", in: 0...1000) { configuration.log.verboseLevel = level }
+    if let folder = arguments.text("trace-dir") {
+      guard (try? FileSystem.status(of: folder))?.isDirectory == true else {
+        throw .usage("--trace-dir takes a folder that is there, not \(folder)")
+      }
+      configuration.traceFolder = folder
     }
     if let count = try arguments.byteCount("response-cache") { configuration.responseCacheByteCount = count }
     if let count = try arguments.byteCount("body-limit") { configuration.limits.bodyBytesMax = max(count, 4096) }

@@ -43,6 +43,25 @@ import Testing
     return order
   }
 
+  /// What ends a model does not pass requests of it that wait for their time, and nothing wakes for it before.
+  @Test func whatRunsAfterAllDoes() {
+    final class Last: QueuedJob, @unchecked Sendable {
+      override var runsAfterAll: Bool { true }
+    }
+    var queue = JobQueue(capacity: 16)
+    let slow = job(Client(name: "a", user: 1))
+    slow.earliestNanoseconds = 100
+    let last = Last(connection: 0)
+    let later = job(Client(name: "b", user: 1))
+    for job in [slow, last, later] { #expect(queue.append(job, limit: 64) == nil) }
+    #expect(queue.take(0) { $0.earliestNanoseconds } === later)
+    #expect(queue.take(0) { $0.earliestNanoseconds } == nil)
+    #expect(queue.nextDue { $0.earliestNanoseconds } == 100)
+    #expect(queue.take(100) { $0.earliestNanoseconds } === slow)
+    #expect(queue.nextDue { $0.earliestNanoseconds } == 0)
+    #expect(queue.take(100) { $0.earliestNanoseconds } === last)
+  }
+
   @Test func inTurnWithinALevel() {
     #expect(order(["a", "b", "c"].map { Client(name: $0, user: 1) }, turns: 9) == "abcabcabc")
   }
