@@ -21,6 +21,7 @@ public struct SystemError: Error, Equatable, Sendable {
   }
 
   public var isNotFound: Bool { code == SystemError.notFound }
+
   /// Whether the machine has too little of something now.
   public var isShortage: Bool {
     code == SystemError.outOfMemory || code == SystemError.tooManyFiles || code == SystemError.tooManyFilesOfAll

@@ -118,9 +118,10 @@ static size_t shorter(uint64_t number, size_t count) { return count < 2 ? count 
 
 ssize_t read(int fd, void *buffer, size_t count) {
   REAL(read);
-  uint64_t f = FAILS;
+  // Those of eventfd and its like, which do not wait, are never interrupted.
+  uint64_t f = is_regular(fd) ? FAILS : 0;
   if (f && f % 4 < 2) return ERRORS(f, EINTR);
-  if (f && is_regular(fd)) return f % 4 == 2 ? real(fd, buffer, shorter(f, count)) : ERRORS(f, EIO);
+  if (f) return f % 4 == 2 ? real(fd, buffer, shorter(f, count)) : ERRORS(f, EIO);
   return real(fd, buffer, count);
 }
 ssize_t pread(int fd, void *buffer, size_t count, off_t offset) {
@@ -133,9 +134,9 @@ ssize_t pread(int fd, void *buffer, size_t count, off_t offset) {
 }
 ssize_t write(int fd, const void *buffer, size_t count) {
   REAL(write);
-  uint64_t f = FAILS;
+  uint64_t f = is_regular(fd) ? FAILS : 0;
   if (f && f % 4 < 2) return ERRORS(f, EINTR);
-  if (f && is_regular(fd)) return f % 4 == 2 ? real(fd, buffer, shorter(f, count)) : ERRORS(f, ENOSPC, EIO, EDQUOT);
+  if (f) return f % 4 == 2 ? real(fd, buffer, shorter(f, count)) : ERRORS(f, ENOSPC, EIO, EDQUOT);
   return real(fd, buffer, count);
 }
 ssize_t pwrite(int fd, const void *buffer, size_t count, off_t offset) {
