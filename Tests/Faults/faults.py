@@ -12,7 +12,8 @@ Holds: an answer of status 200 has the right bytes; others are refusals of statu
 once nothing fails any more every request is answered right within 10 s, with as many descriptors, threads and reserved bytes as
 before. Exits 1 where one of these does not hold.
 """
-import argparse, collections, ctypes, fcntl, mmap, os, pathlib, random, shutil, socket as sockets, subprocess, sys, time
+import argparse, collections, ctypes, fcntl, mmap, os, pathlib, random, resource, shutil, socket as sockets
+import subprocess, sys, time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "Budget"))
@@ -87,12 +88,12 @@ class Trials:
 
     # The daemon
 
-    def start(self, seed):
+    def start(self, seed, options=()):
         """Starts it under faults until it comes up; a start that fails says why and ends with status 1."""
         if self.process:
             self.stop()
         command = [self.program.binary, "serve", "--models", self.repository, "--socket", self.socket, "--threads", "2",
-                   "--body-limit", "4M", "--drain", "2", "--memory-budget", "64M", "--response-cache", "1M"]
+                   "--body-limit", "4M", "--drain", "2", "--memory-budget", "64M", "--response-cache", "1M", *options]
         for attempt in range(50):
             self.log.seek(0)
             self.log.truncate()
@@ -274,6 +275,34 @@ class Trials:
                 raise Wrong(f"a leak: {', '.join(worse)}: {self.baseline} before, {now} now")
             time.sleep(0.1)
 
+    # Out of descriptors
+
+    def descriptors(self):
+        """With no descriptor left, clients wait and are served once there are some, and no model is taken for gone."""
+        self.start(1, ["--model-control-mode", "watch"])
+        process = self.process.pid
+        with Client(self.socket, timeout_seconds=10) as first:
+            first.request("GET", "/v2/health/ready")
+            used = len(os.listdir(f"/proc/{process}/fd"))
+            _, hard = resource.prlimit(process, resource.RLIMIT_NOFILE)
+            resource.prlimit(process, resource.RLIMIT_NOFILE, (used, hard))
+            (self.repository / "digits/2").mkdir()
+            (self.repository / "digits/2").rmdir()
+            time.sleep(0.6)
+            status, _, outputs = first.infer(self.model, self.inputs[0])
+            if status != 200 or outputs != self.answers[0]:
+                raise Wrong(f"without descriptors: status {status}: {outputs}")
+            waiting = Client(self.socket, timeout_seconds=10)
+        # The daemon closes what the first one had, and nobody else is connected: only time helps.
+        resource.prlimit(process, resource.RLIMIT_NOFILE, (used - 1, hard))
+        time.sleep(0.3)
+        resource.prlimit(process, resource.RLIMIT_NOFILE, (hard, hard))
+        with waiting:
+            status, _, outputs = waiting.infer(self.model, self.inputs[0])
+            if status != 200 or outputs != self.answers[0]:
+                raise Wrong(f"with descriptors again: status {status}: {outputs}")
+        self.stop()
+
     # Commands, each call in turn
 
     def commands(self, step):
@@ -324,6 +353,7 @@ def main():
         trials = Trials(program, random.Random(options.seed), options.verbose)
         number = 0
         try:
+            trials.descriptors()
             trials.commands(1 if options.seeds >= 1000 else 3)
             for number in range(options.seeds):
                 if number % 200 == 0:
