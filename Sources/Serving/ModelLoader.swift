@@ -34,7 +34,7 @@ struct ModelLoader: Sendable {
     }
     // The request took as much again twice before the job had its turn.
     let claims = ModelClaims(configuration, parsingByteCount: max(parsing, 2 * holding), requestByteCount: holding)
-    let versions = try configuration.selection.selected(of: directory.versions(of: name), model: name)
+    let versions = try configuration.selection.selected(of: try directory.versions(of: name), model: name)
     var loaded = Loaded(selection: configuration.selection)
     for version in versions {
       do throws(ServingError) {
@@ -88,7 +88,7 @@ struct ModelLoader: Sendable {
   func plan(_ request: PlanRequest, loaded: [Int]) throws(ServingError) -> Answer {
     let name = request.model.name
     let (configuration, parsing) = try configuration(of: name, replacedBy: nil, holding: 0)
-    let versions = directory.versions(of: name)
+    let versions = try directory.versions(of: name)
     let version: Int
     if let wanted = request.model.version {
       guard let found = ModelDirectory.version(wanted), versions.contains(found) else {

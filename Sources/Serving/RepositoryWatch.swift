@@ -29,7 +29,7 @@ final class RepositoryWatch {
   init(_ directory: ModelDirectory) throws(ServingError) {
     do { notice = try KernelNotice(filesOf: directory.path) } catch { throw .repository(error) }
     self.directory = directory
-    models = look()
+    models = try look()
   }
 
   var descriptor: Int32 { notice.descriptor }
@@ -45,24 +45,29 @@ final class RepositoryWatch {
   func changes() -> (changed: [String], gone: [String]) {
     (dueNanoseconds, firstNoticeNanoseconds) = (Int64.max, Int64.max)
     let before = models
-    models = look()
+    do { models = try look() } catch {
+      // What cannot be seen now is not gone.
+      dueNanoseconds = Clock.nowNanoseconds + RepositoryWatch.patienceNanoseconds
+      return ([], [])
+    }
     return (
       models.filter { !before.contains($0) }.map { $0.name },
       before.filter { old in !models.contains { $0.name == old.name } }.map { $0.name }
     )
   }
 
-  private func look() -> [Model] {
+  private func look() throws(ServingError) -> [Model] {
     watchFolders()
-    guard let names = try? directory.models() else { return models }
-    return names.compactMap {
-      var model = Model(name: $0, configuration: identity(directory.configurationFile(of: $0)))
-      for number in directory.versions(of: $0) {
-        guard let file = identity(directory.file(of: $0, version: number)) else { continue }
+    var models: [Model] = []
+    for name in try directory.models() {
+      var model = Model(name: name, configuration: try identity(directory.configurationFile(of: name)))
+      for number in try directory.versions(of: name) {
+        guard let file = try identity(directory.file(of: name, version: number)) else { continue }
         model.versions.append(Version(number: number, file: file))
       }
-      return model.versions.isEmpty && model.configuration == nil ? nil : model
+      if !model.versions.isEmpty || model.configuration != nil { models.append(model) }
     }
+    return models
   }
 
   /// Before they are looked at, so that nothing happens unseen; also what is no model yet, as while it is copied. A folder of which
@@ -79,7 +84,9 @@ final class RepositoryWatch {
     }
   }
 
-  private func identity(_ path: String) -> FileIdentity? { (try? FileSystem.status(of: path)).map { FileIdentity($0) } }
+  private func identity(_ path: String) throws(ServingError) -> FileIdentity? {
+    try directory.status(of: path).map { FileIdentity($0) }
+  }
 }
 
 extension Server {

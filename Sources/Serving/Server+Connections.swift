@@ -22,9 +22,11 @@ extension Server {
       }
       resumeAccepting()
     } catch {
-      // Out of descriptors: a closed connection gives one back. Until then the event would come again and again.
-      log.line("cannot accept a client: \(error.message)", .warning)
+      // Out of descriptors or memory: a closed connection gives some back, or another program. Until then the event would come
+      // again and again.
+      if acceptDueNanoseconds == Int64.max { log.line("cannot accept a client: \(error.message)", .warning) }
       stopAccepting()
+      acceptDueNanoseconds = Clock.nowNanoseconds + ServingLimits.acceptRetryNanoseconds
     }
   }
 
@@ -36,6 +38,9 @@ extension Server {
   private func resumeAccepting() {
     guard !isAccepting, !isMakingRoomForClients, let listener else { return }
     isAccepting = (try? listener.watch(poll, token: Server.listenerToken)) != nil
+    if !isAccepting { listener.unwatch(poll) }
+    acceptDueNanoseconds =
+      isAccepting ? Int64.max : Clock.nowNanoseconds + ServingLimits.acceptRetryNanoseconds
   }
 
   private func admit(_ socket: consuming Socket, _ memory: Buffer?) {

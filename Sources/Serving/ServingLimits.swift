@@ -61,6 +61,8 @@ public struct ServingLimits: Sendable {
   static let lingerNanoseconds: Int64 = 2_000_000_000
   /// How long a connection must have been idle to be closed in favour of a new one.
   static let idleNanosecondsMin: Int64 = 1_000_000_000
+  /// How long clients wait at most once the kernel can make connections again that it refused for want of descriptors or memory.
+  static let acceptRetryNanoseconds: Int64 = 100_000_000
   /// What `Retry-After` says: a queue of inferences empties in less.
   static let retryAfterSeconds = 1
 
