@@ -8,6 +8,8 @@ extension InferenceJob {
   enum Outputs {
     /// In the model, to be copied to the buffer.
     case session(Session, Buffer)
+    /// In a buffer, where the ensemble has it.
+    case ensemble(Ensemble, Buffer)
     /// In the response cache, where it stays.
     case kept(ResponseCache.Entry)
   }
@@ -31,7 +33,7 @@ extension InferenceJob {
     let encoded: EncodedInference
     do { encoded = try response.encoded() } catch { return Answer(.malformed(error)) }
     switch result {
-    case .session(_, let tensors):
+    case .session(_, let tensors), .ensemble(_, let tensors):
       return Answer(.ok, contentType: encoded.contentType, body: encoded, tensors: tensors, held: held)
     case .kept(let entry):
       return Answer(.ok, contentType: encoded.contentType, body: encoded, kept: entry, held: held)
@@ -74,6 +76,10 @@ extension InferenceJob {
           offset += aligned(port.byteCount)
         }
         session.readOutput(index, into: bytes)
+      case .ensemble(let ensemble, let tensors):
+        let made = UnsafeMutableRawBufferPointer(rebasing: tensors.bytes[ensemble.outputRanges[index]])
+        outside?.copyMemory(from: UnsafeRawBufferPointer(made))
+        bytes = outside ?? made
       case .kept(let entry):
         outside?.copyMemory(from: UnsafeRawBufferPointer(entry.output(index)))
         bytes = outside ?? entry.output(index)
@@ -106,4 +112,25 @@ extension InferenceJob {
   }
 
   private static func aligned(_ byteCount: Int) -> Int { (byteCount + 63) / 64 * 64 }
+
+  /// The inputs' bytes in the model's order; nil where one has to be parsed, or they are too many for the event loop.
+  static func binaryInputs(
+    _ request: InferenceRequest, _ body: RequestBody, _ shared: SharedTensors?, of model: LoadedModel
+  ) -> [UnsafeRawBufferPointer]? {
+    var inputs: [UnsafeRawBufferPointer] = []
+    var byteCount = 0
+    for port in model.inputs {
+      guard let place = request.inputs.firstIndex(where: { $0.name == port.name }) else { return nil }
+      let range: Range<Int>?
+      switch request.inputs[place].payload {
+      case .binary(let bytes): range = bytes
+      case .shared(let reference): range = reference.range
+      case .json: range = nil
+      }
+      byteCount += port.byteCount
+      guard let range, byteCount <= ServingLimits.loopLookupBytesMax else { return nil }
+      inputs.append(UnsafeRawBufferPointer(rebasing: (shared?.input(place) ?? body.bytes)[range]))
+    }
+    return inputs
+  }
 }

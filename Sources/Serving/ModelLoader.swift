@@ -28,6 +28,10 @@ struct ModelLoader: Sendable {
     _ name: String, configuration text: String?, current: [LoadedModel], holding: Int = 0
   ) throws(ServingError) -> Loaded {
     let (configuration, parsing) = try configuration(of: name, replacedBy: text, holding: holding)
+    if let ensemble = configuration.ensemble {
+      let outcome = try load(name, ensemble, configuration, byteCount: parsing)
+      return Loaded(outcomes: [outcome], selection: configuration.selection)
+    }
     // The request took as much again twice before the job had its turn.
     let claims = ModelClaims(configuration, parsingByteCount: max(parsing, 2 * holding), requestByteCount: holding)
     let versions = try configuration.selection.selected(of: directory.versions(of: name), model: name)

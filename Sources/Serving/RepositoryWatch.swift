@@ -62,7 +62,7 @@ final class RepositoryWatch {
         guard let file = identity(directory.file(of: $0, version: number)) else { continue }
         model.versions.append(Version(number: number, file: file))
       }
-      return model.versions.isEmpty ? nil : model
+      return model.versions.isEmpty && model.configuration == nil ? nil : model
     }
   }
 

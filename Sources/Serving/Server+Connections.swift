@@ -86,6 +86,8 @@ extension Server {
 
   func close(_ connection: Connection) {
     guard connections[connection.slot] === connection else { return }
+    // A run under way may still read the stream's memory: it is not handed to anybody.
+    connection.stream = nil
     // Nobody waits for an inference any more. One that runs already stops and finds no connection; loads and unloads finish,
     // which the repository counts on.
     connection.hangup.store(1)
@@ -93,6 +95,7 @@ extension Server {
     if let job = connection.job as? RoomJob { _ = scheduler.withdraw(job) }
     poll.remove(connection.socket.descriptor)
     regions.close(connection.token)
+    residents.sequences.close(connection.token)
     connections[connection.slot] = nil
     freeSlots.append(connection.slot)
     spareReceiveMemory = spareReceiveMemory ?? connection.memory
@@ -157,7 +160,7 @@ extension Server {
       }
       return true
     case .body:
-      switch connection.takeBody() {
+      switch connection.takeBody(itemBytesMax: configuration.limits.bodyBytesMax) {
       case .needMore: return false
       case .complete: dispatch(connection)
       case .failed(let error): refuse(connection, error)
@@ -177,6 +180,7 @@ extension Server {
       } else {
         error
       }
+    if connection.stream != nil { return deliver(Answer(error), to: connection) }
     if waitsForRoom(connection, error, .gathering) { return }
     connection.send(Answer(error), keepsAlive: false, lingers: true)
   }
@@ -198,6 +202,14 @@ extension Server {
       guard try connection.flush() else { return .needMore }
     } catch {
       return .failed(.system(error))
+    }
+    if let stream = connection.stream {
+      if !stream.isOver {
+        connection.finishEvent(buffers)
+        goOn(connection, stream)
+        return .complete
+      }
+      end(connection)
     }
     if !connection.finishExchange(buffers) || isStopping && connection.isIdle { close(connection) }
     return .complete

@@ -151,6 +151,12 @@ public final class Server: @unchecked Sendable {
     case .everything: names = repository.entries.map { $0.name }
     case .only(let wanted): names = wanted
     }
+    try loadInitially(names)
+    // Those whose models come after them.
+    try loadInitially(names.filter { repository.waitsForMember($0) != nil })
+  }
+
+  private func loadInitially(_ names: [String]) throws(ServingError) {
     for name in names {
       if isToldToStop() { throw .stopping }
       _ = try repository.entry(name)

@@ -46,6 +46,8 @@ public struct ServingLimits: Sendable {
   /// Buffers kept for the next request, in bytes and number: enough for a picture each way.
   static let spareBytesMax = 1 << 20
   static let sparesMax = 8
+  /// What a line of a stream of requests gets first.
+  static let lineBytesFirst = 4 << 10
   /// Bytes taken from one connection before others get their turn.
   static let turnBytesMax = 1 << 20
 
@@ -107,6 +109,21 @@ public struct ServingLimits: Sendable {
   static let labelBytesMax = 256
   /// Bytes of a model's name: one component of a path.
   static let nameBytesMax = 255
+
+  // MARK: Ensembles
+
+  /// Models that one request may pass through.
+  static let ensembleStepsMax = 64
+
+  // MARK: Sequences
+
+  /// Sequences at once, and those of one user or connection.
+  static let sequencesMax = 256
+  static let ownSequencesMax = 64
+  /// A day.
+  static let sequenceIdleMicrosMax = 86_400_000_000
+  /// Runs of one request that generates.
+  static let generationStepsMax = 1 << 20
 
   // MARK: The response cache
 
