@@ -112,4 +112,25 @@ extension InferenceJob {
   }
 
   private static func aligned(_ byteCount: Int) -> Int { (byteCount + 63) / 64 * 64 }
+
+  /// The inputs' bytes in the model's order; nil where one has to be parsed, or they are too many for the event loop.
+  static func binaryInputs(
+    _ request: InferenceRequest, _ body: RequestBody, _ shared: SharedTensors?, of model: LoadedModel
+  ) -> [UnsafeRawBufferPointer]? {
+    var inputs: [UnsafeRawBufferPointer] = []
+    var byteCount = 0
+    for port in model.inputs {
+      guard let place = request.inputs.firstIndex(where: { $0.name == port.name }) else { return nil }
+      let range: Range<Int>?
+      switch request.inputs[place].payload {
+      case .binary(let bytes): range = bytes
+      case .shared(let reference): range = reference.range
+      case .json: range = nil
+      }
+      byteCount += port.byteCount
+      guard let range, byteCount <= ServingLimits.loopLookupBytesMax else { return nil }
+      inputs.append(UnsafeRawBufferPointer(rebasing: (shared?.input(place) ?? body.bytes)[range]))
+    }
+    return inputs
+  }
 }
