@@ -42,6 +42,7 @@ int32_t thimble_create_file(const char *path, uint32_t mode) {
 int32_t thimble_create_memory_file(const char *name) {
   RESULT((int32_t)syscall(SYS_memfd_create, name, 1u /* MFD_CLOEXEC */));
 }
+int32_t thimble_truncate(int32_t fd, int64_t byte_count) { RESULT(ftruncate(fd, byte_count)); }
 int32_t thimble_open_append(const char *path, uint32_t mode) {
   RESULT(open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, mode));
 }

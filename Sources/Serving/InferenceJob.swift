@@ -31,16 +31,10 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   private var batch = 1
   /// Whether the version was chosen among those that share the model's requests. Set before it is submitted.
   var isShared = false
-  /// A run of a stream. Set before it is prepared.
-  struct StreamStep {
-    let sequence: StateSequence?
-    /// A step of a generation: the request serves for the next ones too.
-    let feedsBack: Bool
-  }
-
+  /// Set before it is prepared; nil: a request by itself.
   var stream: StreamStep?
   /// Steps that the request asks for; 0: it does not say.
-  private(set) var stepCount = 0
+  var stepCount = 0
   /// Whose sequences it may use. Set before it is submitted.
   var owner = SequenceStore.Owner.connection(0)
   /// Of an ensemble.
@@ -309,19 +303,6 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   }
 
   // MARK: Either side
-
-  /// Events are text. Errors: what they cannot do.
-  private func heedStream(_ request: inout InferenceRequest) throws(ServingError) {
-    let expected = "left out of a stream"
-    request.parameters.binaryDataOutput = false
-    guard !request.outputs.contains(where: { $0.binaryData == true }) else {
-      throw .malformed(.fieldInvalid(field: "binary_data", expected: expected))
-    }
-    guard request.parameters.sequenceID == nil else {
-      throw .malformed(.fieldInvalid(field: "sequence_id", expected: expected + ", which is a sequence of its own"))
-    }
-    stepCount = request.parameters.stepCount
-  }
 
   private func parse(_ body: RequestBody, _ model: LoadedModel) throws(ServingError) {
     // The parser copies names, which may be all of a hostile request's JSON.

@@ -132,6 +132,11 @@ public struct File: ~Copyable, Sendable {
     }
   }
 
+  /// Cuts the file off after so many bytes.
+  public func truncate(to byteCount: Int) throws(SystemError) {
+    _ = try retrying("cut", path) { thimble_truncate(descriptor, Int64(byteCount)) }
+  }
+
   /// Lets the kernel's cache forget the file's bytes, as far as they are on storage.
   public func forgetCached() { _ = thimble_forget_cached(descriptor) }
 

@@ -99,6 +99,15 @@ public final class ThimbleClient {
     return try ClientResult(try accepted(reply))
   }
 
+  /// The answer to a request that is JSON text, as JSON text.
+  public func inferJSON(_ model: String, version: String? = nil, request: [UInt8]) throws(ClientError) -> [UInt8] {
+    let reply = try accepted(try call(.post, ThimbleClient.path(model, version) + ["infer"], json: request))
+    guard reply.head.inferenceHeaderContentLength == nil else {
+      throw .refused(status: 400, message: "the request asks for binary data", retryAfterSeconds: nil)
+    }
+    return reply.body
+  }
+
   /// Calls `body` with inputs that point at the tensors' bytes.
   private func withInputs<Result>(
     _ tensors: [ClientTensor], _ pointed: [InferenceClientRequest.Input] = [],

@@ -11,7 +11,7 @@ extension Command {
     details: """
       Inputs are raw little-endian tensors (--input) or a picture (--image: 24-bit BMP, binary PPM), resized to the model's
       first input. Outputs are written as out0.bin, out1.bin, … with --output-dir; with an image or labels the most
-      likely classes are printed.
+      likely classes are printed. With --jsonl the model answers a file of requests, here or at a daemon.
       """,
     options: Engine.options + [
       Option("input", "[NAME=]FILE", "an input tensor's bytes; without NAME inputs are taken in order"),
@@ -20,10 +20,11 @@ extension Command {
       Option("labels", "FILE", "one label a line, by class index"),
       Option("output-dir", "DIR", "where to write out0.bin, …; it is created"),
       Option("json", nil, "say the result as JSON"),
-    ],
+    ] + batchOptions,
     run: runOnce)
 
   private static func runOnce(_ arguments: Arguments) throws(CommandError) {
+    if let input = arguments.text("jsonl") { return try runBatch(arguments, input: input) }
     let path = try arguments.onlyPositional("model")
     let engine = try Engine(arguments)
     var labels: Labels?

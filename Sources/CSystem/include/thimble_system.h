@@ -28,6 +28,7 @@ int32_t thimble_open_read(const char *path);  // does not wait for a pipe's writ
 int32_t thimble_open_locked(const char *path, uint32_t mode);  // creates; −EWOULDBLOCK where another holds the lock
 int32_t thimble_create_file(const char *path, uint32_t mode);  // truncates
 int32_t thimble_create_memory_file(const char *name);          // memfd
+int32_t thimble_truncate(int32_t fd, int64_t byte_count);
 int32_t thimble_open_append(const char *path, uint32_t mode);   // creates; reads too
 // A memfd of a size that can change no more (F_SEAL_SHRINK, F_SEAL_GROW).
 int32_t thimble_create_sealed_memory_file(const char *name, int64_t byte_count);
