@@ -15,8 +15,12 @@ public struct ClientModel: Equatable, Sendable {
     public var elementType: ElementType
     public var shape: Shape
 
-    /// Bytes of the tensor; nil where a size is open.
-    public var byteCount: Int? { shape.checkedElementCount.map { $0 * elementType.byteCount } }
+    /// Bytes of the tensor; nil where a size is open, or larger than any memory.
+    public var byteCount: Int? {
+      guard let count = shape.checkedElementCount else { return nil }
+      let (byteCount, overflow) = count.multipliedReportingOverflow(by: elementType.byteCount)
+      return overflow ? nil : byteCount
+    }
   }
 
   /// Reads `GET /v2/models/M`. Errors: members that are missing or of another form.

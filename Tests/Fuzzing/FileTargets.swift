@@ -32,7 +32,7 @@ enum FileTargets {
           precondition(byteCount >= 0 && byteCount <= physicalByteCount)
         }
       }
-      _ = target.power.activeMilliwatts(of: [0, 1, 2, 3])
+      Fuzzer.keep(target.power.activeMilliwatts(of: [0, 1, 2, 3]))
     } catch {
       precondition(!error.message.isEmpty)
     }

@@ -26,6 +26,9 @@ enum Fuzzer {
 
   static func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 
+  /// A use of the value, so that computing it is not left out.
+  @inline(never) @_optimize(none) static func keep<Value>(_ value: Value) {}
+
   nonisolated(unsafe) static var target: Target = { _ in }
 
   static func start() {

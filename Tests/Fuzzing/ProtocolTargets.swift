@@ -60,7 +60,7 @@ enum ProtocolTargets {
           precondition(consumed > 0 && consumed <= received.count)
           reading.heads.append(head)
           start += consumed
-          _ = Route(method: head.method, path: head.path)
+          Fuzzer.keep(Route(method: head.method, path: head.path))
           decoder = try HTTPBodyDecoder(head.body, limits: limits)
         }
       }
@@ -78,10 +78,10 @@ enum ProtocolTargets {
     // Trees have limits that skipping has not.
     precondition(tree == nil || isSkipped, "a tree of what cannot be skipped")
     if let tree {
-      _ = (tree.int, tree.double, tree.bool, tree.string, tree.array?.count, tree.object?.count, tree["a"])
+      Fuzzer.keep((tree.int, tree.double, tree.bool, tree.string, tree.array?.count, tree.object?.count, tree["a"]))
     }
-    _ = try? PlanRequest(parsing: bytes)
-    _ = try? RepositoryRequest(parsing: bytes)
+    Fuzzer.keep(try? PlanRequest(parsing: bytes))
+    Fuzzer.keep(try? RepositoryRequest(parsing: bytes))
   }
 
   private static func isSkipped(_ bytes: UnsafeRawBufferPointer) -> Bool {
@@ -132,7 +132,7 @@ enum ProtocolTargets {
   private static func decode(_ request: InferenceRequest, _ body: UnsafeRawBufferPointer) throws(ProtocolError) {
     for input in request.inputs {
       if case .shared(let reference) = input.payload {
-        _ = reference.range
+        Fuzzer.keep(reference.range)
         continue
       }
       let byteCount = input.byteCount
@@ -141,6 +141,6 @@ enum ProtocolTargets {
       try input.decode(from: body, into: UnsafeMutableRawBufferPointer(rebasing: room[..<byteCount]))
       precondition(room[byteCount] == 0xA5, "written past the tensor")
     }
-    for output in request.outputs { _ = output.shared?.range }
+    for output in request.outputs { Fuzzer.keep(output.shared?.range) }
   }
 }

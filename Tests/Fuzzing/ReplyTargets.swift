@@ -38,8 +38,10 @@ enum ReplyTargets {
       }
     }
     guard let document = try? ThimbleClient.document(reply.body) else { return }
-    if let model = try? ClientModel(document) { for port in model.inputs + model.outputs { _ = port.byteCount } }
-    _ = try? ClientResidents(document)
+    if let model = try? ClientModel(document) {
+      for port in model.inputs + model.outputs { Fuzzer.keep(port.byteCount) }
+    }
+    Fuzzer.keep(try? ClientResidents(document))
   }
 
   private static let path = "/tmp/thimble-fuzz-\(getpid())"

@@ -60,6 +60,13 @@ import Testing
     for _ in 0..<3 { #expect(throws: ClientError.self) { try client.metrics() } }
   }
 
+  @Test func countsNoBytesOfSizesBeyondMemory() throws {
+    let port = #"{"name":"x","datatype":"FP32","shape":[4611686018427387904]}"#
+    let server = try ScriptedServer([[answer(#"{"name":"m","inputs":[\#(port)],"outputs":[]}"#)]])
+    let inputs = try ThimbleClient(socketPath: server.path).modelMetadata("m").inputs
+    #expect(inputs.count == 1 && inputs[0].byteCount == nil)
+  }
+
   @Test func refusesShapesThatTheAnswerCannotHold() throws {
     let hostile =
       #"{"model_name":"m","model_version":"1","outputs":[{"name":"o","datatype":"FP32","shape":[1000000000],"data":[1]}]}"#
