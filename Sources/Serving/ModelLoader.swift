@@ -35,6 +35,13 @@ struct ModelLoader: Sendable {
     return outcomes
   }
 
+  /// Loads a model anew if its configuration is not the one that `current` were loaded with; else nil.
+  func reload(_ name: String, current: [LoadedModel]) throws(ServingError) -> [Outcome]? {
+    let (configuration, _) = try configuration(of: name, replacedBy: nil, holding: 0)
+    guard current.contains(where: { $0.configuration != configuration }) else { return nil }
+    return try load(name, configuration: nil, current: current)
+  }
+
   private func load(
     _ name: String, _ version: Int, _ configuration: ModelConfiguration, _ claims: ModelClaims, current: LoadedModel?
   ) throws(ServingError) -> LoadedModel {

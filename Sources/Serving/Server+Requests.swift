@@ -64,6 +64,7 @@ extension Server {
 
   /// A request has come to its end: answers it, or hands it to the worker.
   func dispatch(_ connection: Connection) {
+    lastUseNanoseconds = Clock.nowNanoseconds
     do throws(ServingError) {
       if let refusal = connection.refusal { throw refusal }
       if case .infer(let reference) = connection.route { return try infer(connection, reference) }
@@ -196,6 +197,7 @@ extension Server {
   func finish(_ job: QueuedJob) {
     if let room = job as? RoomJob { return resume(after: room) }
     let answer = job.finish(self)
+    if job.connection != 0 { lastUseNanoseconds = Clock.nowNanoseconds }
     guard let connection = connection(job.connection), connection.job === job else { return }
     send(answer, to: connection)
     advance(connection, mayReceive: false)

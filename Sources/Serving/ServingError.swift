@@ -52,6 +52,8 @@ public enum ServingError: Error, Sendable {
   // Why the daemon does not start
   case alreadyServing(path: String)
   case notASocket(path: String)
+  /// What the service manager passed.
+  case notAListener(descriptor: Int32)
   case limits
   case system(SystemError)
 }
@@ -68,8 +70,8 @@ extension ServingError {
     case .queueFull, .tooManyConnections, .tooLate, .stopping, .modelLoading, .busyMemory, .memoryPressure:
       .serviceUnavailable
     case .memory, .tooLarge, .modelMemory: .insufficientStorage
-    case .repository, .configuration, .modelFile, .notAFile, .alreadyServing, .notASocket, .limits, .system,
-      .modelChanged:
+    case .repository, .configuration, .modelFile, .notAFile, .alreadyServing, .notASocket, .notAListener, .limits,
+      .system, .modelChanged:
       .internalServerError
     }
   }
