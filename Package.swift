@@ -44,6 +44,8 @@ var targets: [Target] = [
   module("Devices", ["System", "Power", "Protocols"]),
   module("Serving", ["Tensors", "System", "ModelFile", "Memory", "Runtime", "Power", "Protocols", "Devices"]),
   module("ThimbleClient", ["Tensors", "System", "Protocols"], pages: ["python"]),
+  // For programs in C: neither the daemon nor a Swift module uses it.
+  .target(name: "CThimbleClient", exclude: ["examples"]),
   module("Checks", ["System", "ModelFile", "Importing", "Memory", "Runtime", "CKernels"]),
   .executableTarget(name: "thimble-selftest", dependencies: ["System", "Checks"], swiftSettings: swift),
   .executableTarget(
@@ -63,6 +65,12 @@ if !embedded {
     .executableTarget(
       name: "AllocationProbe", dependencies: ["TestSupport", "CAllocationCounter"], path: "Tests/AllocationProbe",
       swiftSettings: swift),
+    .target(
+      name: "PowerSimulation", dependencies: ["Power", "Runtime", "TestSupport"], path: "Tests/PowerSimulation",
+      swiftSettings: swift),
+    .executableTarget(
+      name: "PowerSimulator", dependencies: ["Power", "PowerSimulation"], path: "Tests/PowerSimulator",
+      swiftSettings: swift),
   ]
 }
 targets += tests("TensorsTests", ["Tensors"])
@@ -72,7 +80,7 @@ targets += tests("ImportingTests", ["Importing", "TestSupport"])
 targets += tests("MemoryTests", ["Memory", "TestSupport"])
 targets += tests("RuntimeTests", ["Runtime", "TestSupport"])
 targets += tests("ChecksTests", ["Checks"])
-targets += tests("PowerTests", ["Power", "System", "TestSupport"])
+targets += tests("PowerTests", ["Power", "PowerSimulation", "System", "TestSupport"])
 targets += tests("ProtocolsTests", ["Protocols", "Tensors"])
 targets += tests("DevicesTests", ["Devices", "Memory", "Power", "Protocols", "System", "TestSupport"])
 targets += tests(

@@ -42,3 +42,19 @@ cp "$from"/include/z*.h "$sysroot/usr/include/"
 cp "$from"/lib/*-linux-gnu/libzstd.a "$sysroot/usr/lib/"
 cp "$from"/lib/gcc/*-linux-gnu/*/{crtbeginT.o,crtbegin.o,crtend.o,libgcc.a,libgcc_eh.a} "$sysroot/usr/lib/"
 cp "$tables" "$sysroot/usr/lib/"
+
+# Thimble compresses at level 1 in one thread and reads today's frames. The library's tables refer to all levels' strategies and
+# to the formats before version 1 all the same, an eighth of the program: their parts make way for functions that return zstd's
+# general error, which is what a frame of such an old format gets.
+library=$sysroot/usr/lib/libzstd.a tools=$swift_usr/bin
+left_out=(zstd_double_fast.o zstd_lazy.o zstd_opt.o zstdmt_compress.o zstd_v05.o zstd_v06.o zstd_v07.o)
+mkdir "$work/left_out"
+(cd "$work/left_out" && "$tools/llvm-ar" x "$library" "${left_out[@]}") || fail "libzstd.a has other parts than expected"
+"$tools/llvm-ar" d "$library" "${left_out[@]}"
+symbols() { "$tools/llvm-nm" --quiet --format=just-symbols "$@" | grep -E '^[A-Za-z_][A-Za-z_0-9]*$' | sort -u; }
+comm -12 <(symbols --defined-only --extern-only "$work"/left_out/*.o) <(symbols --undefined-only "$library") \
+  | sed 's/.*/unsigned long &(void) { return -1ul; }/' > "$work/left_out.c"
+[ -s "$work/left_out.c" ] || fail "libzstd.a asks for nothing of ${left_out[*]}"
+case $architecture in arm64) triple=aarch64-linux-musl ;; *) triple=x86_64-linux-musl ;; esac
+"$tools/clang" --target=$triple -Os -ffunction-sections -c "$work/left_out.c" -o "$work/left_out.o"
+"$tools/llvm-ar" rs "$library" "$work/left_out.o"

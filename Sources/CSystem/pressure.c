@@ -32,8 +32,15 @@ static int32_t watch(const char *path, uint32_t events) {
   return fd;
 }
 int32_t thimble_watch_create(const char *path) { return watch(path, IN_MODIFY); }
+int32_t thimble_watch_add(int32_t fd, const char *path) {
+  return inotify_add_watch(fd, path, IN_MODIFY) < 0 ? -errno : 0;
+}
 int32_t thimble_watch_directory(const char *path) {
   return watch(path, IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR);
+}
+int32_t thimble_watch_more(int32_t fd, const char *path) {
+  uint32_t events = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR;
+  return inotify_add_watch(fd, path, events) < 0 ? -errno : 0;
 }
 int32_t thimble_poll_now(int32_t fd, uint32_t events) {
   struct pollfd one = {.fd = fd, .events = (short)events};

@@ -78,6 +78,9 @@ static pthread_once_t started_on_is_known = PTHREAD_ONCE_INIT;
 static void learn_started_on(void) {
   if (sched_getaffinity(getpid(), sizeof started_on, &started_on) < 0) memset(&started_on, 0xFF, sizeof started_on);
 }
+static _Thread_local uint32_t placement;
+uint32_t thimble_thread_placement(void) { return placement; }
+void thimble_thread_set_placement(uint32_t number) { placement = number; }
 int32_t thimble_thread_run_on(const int32_t *processors, int32_t count) {
   pthread_once(&started_on_is_known, learn_started_on);
   cpu_set_t set = started_on;

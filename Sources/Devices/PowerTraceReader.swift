@@ -54,7 +54,7 @@ public struct PowerTraceReader: ~Copyable {
     do throws(TargetError) {
       try reader.requireObject(json, "the line")
       time = try reader.required(try reader.number(json, "time_ms", in: 0...PowerTrace.millisecondsMax), "time_ms")
-      readings = try PowerReadings(json, reader)
+      readings = try PowerReadings(json, path: "")
     } catch {
       throw .line(path: file.path, number: lineNumber, reason: error.reason)
     }

@@ -59,6 +59,13 @@ public struct PressureReadings: Equatable, Sendable {
   /// What of a group's limit must be left. Less than of a machine's, as a budget may be as large as the limit.
   public static func groupFloor(_ limitByteCount: Int) -> Int { min(limitByteCount / 32, 64 << 20) }
 
+  /// A group that reads files is always full and reclaims all the time: what its kernel says of that counts only where little
+  /// is left beside the pages that can be given back.
+  private var hasRoomInGroup: Bool {
+    guard let group else { return false }
+    return group.severity(floor: PressureReadings.groupFloor(group.limitByteCount)) == .none
+  }
+
   /// The worst of all, and what it was, for the log; nil where nothing is wrong.
   public var worst: (severity: PressureSeverity, cause: String?) {
     var worst: (severity: PressureSeverity, cause: String?) = (.none, nil)
@@ -67,10 +74,12 @@ public struct PressureReadings: Equatable, Sendable {
     }
     if hasSomeStall { add(.some, "tasks wait for memory") }
     if hasFullStall { add(.high, "all tasks wait for memory") }
-    if hasMediumLevel { add(.some, "the control group reclaims much") }
-    if hasCriticalLevel { add(.high, "the control group is about to run out") }
-    if highCount > 0 { add(.some, "the control group is over memory.high") }
-    if maxCount > 0 { add(.high, "the control group has met memory.max") }
+    if !hasRoomInGroup {
+      if hasMediumLevel { add(.some, "the control group reclaims much") }
+      if hasCriticalLevel { add(.high, "the control group is about to run out") }
+      if highCount > 0 { add(.some, "the control group is over memory.high") }
+      if maxCount > 0 { add(.high, "the control group has met memory.max") }
+    }
     if oomCount > 0 { add(.critical, "the control group is out of memory") }
     if let group {
       add(

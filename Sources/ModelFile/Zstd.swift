@@ -3,16 +3,17 @@ import CZstd
 /// Compresses buffers to zstd frames, one context for many.
 public final class ZstdCompressor {
   private let context: OpaquePointer
-  private let level: Int32
+
+  /// Saves as much on quantized weights as level 19 and decodes fastest: there is little but entropy to save. The static builds
+  /// leave the other levels out (`targets/make-sysroot.sh`).
+  private static let level: Int32 = 1
 
   /// Bytes a context needs at level 1 besides input and frame, for the memory budget; measured by `ZSTD_sizeof_CCtx`.
   public static let byteCount = 1024 * 1024
 
-  /// Level 1 saves as much on quantized weights as level 19 and decodes fastest: there is little but entropy to save.
-  public init?(level: Int32 = 1) {
+  public init?() {
     guard let context = ZSTD_createCCtx() else { return nil }
     self.context = context
-    self.level = level
   }
 
   deinit { ZSTD_freeCCtx(context) }
@@ -21,7 +22,7 @@ public final class ZstdCompressor {
   public func compress(_ bytes: UnsafeRawBufferPointer, limit: Int) -> [UInt8]? {
     var frame = [UInt8](repeating: 0, count: ZSTD_compressBound(bytes.count))
     let count = frame.withUnsafeMutableBytes {
-      ZSTD_compressCCtx(context, $0.baseAddress, $0.count, bytes.baseAddress, bytes.count, level)
+      ZSTD_compressCCtx(context, $0.baseAddress, $0.count, bytes.baseAddress, bytes.count, Self.level)
     }
     guard ZSTD_isError(count) == 0, count < limit else { return nil }
     frame.removeLast(frame.count - count)

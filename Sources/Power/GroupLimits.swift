@@ -7,6 +7,8 @@ struct GroupLimits {
   /// Lists the processors that the group may use.
   private(set) var processorsFile: String?
   private(set) var pressureFile: String?
+  /// Files that somebody writes to move these limits.
+  private(set) var writtenFiles: [String] = []
 
   init() {}
 
@@ -14,13 +16,15 @@ struct GroupLimits {
   init(root: String) {
     for group in ControlGroups.read(root: root) {
       if group.isUnified || group.controllers.contains("cpu") {
-        for directory in group.directories(root: root, controller: "cpu")
-        where SensorFile.exists(directory + (group.isUnified ? "/cpu.max" : "/cpu.cfs_quota_us")) {
+        let name = group.isUnified ? "/cpu.max" : "/cpu.cfs_quota_us"
+        for directory in group.directories(root: root, controller: "cpu") where SensorFile.exists(directory, name) {
           quotaDirectories.append((directory, group.isUnified))
+          writtenFiles.append(directory + name)
         }
       }
       if group.isUnified || group.controllers.contains("cpuset") {
-        for directory in group.directories(root: root, controller: "cpuset") where processorsFile == nil {
+        for directory in group.directories(root: root, controller: "cpuset") {
+          if SensorFile.exists(directory, "/cpuset.cpus") { writtenFiles.append(directory + "/cpuset.cpus") }
           for name in group.isUnified ? ["/cpuset.cpus.effective"] : ["/cpuset.effective_cpus", "/cpuset.cpus"]
           where processorsFile == nil && SensorFile.exists(directory, name) {
             processorsFile = directory + name

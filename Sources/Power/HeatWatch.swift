@@ -75,7 +75,8 @@ struct HeatWatch: Sendable {
     let distance = Double(zone.trip) - zone.smoothed
     let side = distance >= 0 ? "below" : "above"
     let rise = zone.rise >= 500 ? ", rising \(degrees(zone.rise)) in 10 s" : ""
-    return "\(zone.zone.type) \(degrees(zone.smoothed)) °C, \(degrees(abs(distance))) \(side) its trip\(rise)"
+    let trip = "\(side) its \(zone.trip / 1000) °C trip"
+    return "\(zone.zone.type) \(degrees(zone.smoothed)) °C, \(degrees(abs(distance))) \(trip)\(rise)"
   }
 
   /// Thousandths as degrees with one digit.

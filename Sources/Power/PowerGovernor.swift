@@ -2,7 +2,8 @@
 ///
 /// Heat steps the state down at once and back up slowly: one level after 30 s of having been well below the threshold, with
 /// twice the patience each time that an upward step is taken back within a minute. The state has one name for 10 s at least;
-/// what gets worse in between lowers the effort at once, and the name follows.
+/// what gets worse in between lowers the effort at once, and the name follows. Several levels down are one change. Between two
+/// states' efforts it slides (`EffortTrim`), so that heat is held where it is and the states need not take turns.
 public struct PowerGovernor: Sendable {
   /// Readings of a sensor that may fail before it is not believed any more.
   static let missesHeld = 3
@@ -18,6 +19,7 @@ public struct PowerGovernor: Sendable {
   private var profiles: [PowerProfile]
   private var heat: HeatWatch
   private var battery = BatteryBand()
+  private var trim = EffortTrim()
 
   private var state = ThermalState.nominal
   private var changedAt: Int64?
@@ -45,8 +47,8 @@ public struct PowerGovernor: Sendable {
   }
 
   public mutating func decide(_ readings: PowerReadings, nowNanoseconds: Int64) -> PowerDecision {
-    // A clock that goes back stands still.
-    let now = max(nowNanoseconds, lastNanoseconds ?? nowNanoseconds)
+    // A clock that goes back stands still. The bounds keep differences from overflowing.
+    let now = max(min(nowNanoseconds, 1 << 62), lastNanoseconds ?? 0)
     lastNanoseconds = now
     var findings = heat.note(readings, at: now)
     battery.note(readings.supply)
@@ -56,6 +58,9 @@ public struct PowerGovernor: Sendable {
     // Not to know is no reason for full speed.
     let found = findings.isBlind ? max(findings.state, .fair) : findings.state
     step(to: found, findings, now)
+    // Heat alone is what effort can hold: whatever else presses wants the state's own.
+    let isHeatAlone = !findings.isBlind && findings.state == ThermalState(headroom: findings.headroom ?? 0)
+    trim.note(isHeatAlone ? findings.headroom : nil, at: now)
     return decision(readings, findings)
   }
 
@@ -66,11 +71,11 @@ public struct PowerGovernor: Sendable {
     let mayChange = changedAt.map { now - $0 >= PowerGovernor.dwellNanoseconds } ?? true
     if pressing > state {
       quietSince = nil
+      trim.restart()
       if found >= pressing { cause = findings.cause }
       if mayChange { change(to: pressing, now) }
       return
     }
-    if found == state { cause = findings.cause }
     guard state > .nominal, found < state, isWellBelow(findings) else {
       quietSince = nil
       return
@@ -94,7 +99,6 @@ public struct PowerGovernor: Sendable {
     } else {
       if held == true { patience = PowerGovernor.patienceNanosecondsMin }
       steppedUpAt = now
-      cause = "cooler for \(patience / 1_000_000_000) s"
     }
     state = new
     pressing = new
@@ -110,18 +114,48 @@ public struct PowerGovernor: Sendable {
     let profile = profile(readings, isBlind: findings.isBlind)
     let effort = profile[effective, battery.source]
     let choice = ProcessorChoice(readings, effort)
+    let (threadCount, dutyPercent) = slid(choice, effort, profile, effective, readings)
     var reason = effective.name
-    reason += ": " + (cause.isEmpty || effective == .nominal && !findings.isBlind ? calm(findings) : cause)
+    reason += ": " + cause(of: effective, findings)
     if battery.source != .mains { reason += "; on battery" + (battery.source == .lowBattery ? ", which is low" : "") }
     if let limit = choice.limit { reason += "; " + limit }
+    for cluster in readings.clusters {
+      guard let most = cluster.frequencyMax, let cap = cluster.frequencyCap, cap < most else { continue }
+      reason += "; clocks are capped at \(cap / 1000) of \(most / 1000) MHz"
+      break
+    }
     return PowerDecision(
-      state: state, source: battery.source, profile: profile.name, threadCount: choice.threadCount,
-      processors: choice.processors, dutyPercent: effort.dutyPercent, batchWindowMicros: effort.batchWindowMicros,
+      state: state, source: battery.source, profile: profile.name, threadCount: threadCount,
+      processors: choice.processors, dutyPercent: dutyPercent, batchWindowMicros: effort.batchWindowMicros,
       spins: effort.spins, headroom: findings.headroom, reason: reason)
   }
 
+  /// Threads and duty between this state's and the cooler one's, where they are for the same cores.
+  private func slid(
+    _ choice: ProcessorChoice, _ effort: PowerProfile.Effort, _ profile: PowerProfile, _ state: ThermalState,
+    _ readings: PowerReadings
+  ) -> (Int, Int) {
+    let cooler = profile[state.cooler, battery.source]
+    guard state == .fair || state == .serious, cooler.cores == effort.cores else {
+      return (choice.threadCount, effort.dutyPercent)
+    }
+    return trim.slide(
+      choice, effort.dutyPercent, to: ProcessorChoice(readings, cooler), cooler.dutyPercent)
+  }
+
+  /// What makes it so now; or what did, while that cannot be told yet; or how long it must be cooler.
+  private func cause(of effective: ThermalState, _ findings: HeatWatch.Findings) -> String {
+    if pressing > state && !cause.isEmpty { return cause }
+    let now = calm(findings)
+    guard effective > .nominal, effective > findings.state, !findings.isBlind else { return now }
+    guard let quietSince, let lastNanoseconds else { return now + ", not cooler for long enough" }
+    let seconds = (lastNanoseconds - quietSince) / 1_000_000_000
+    return now + ", cooler for \(seconds) of \(patience / 1_000_000_000) s"
+  }
+
   private func calm(_ findings: HeatWatch.Findings) -> String {
-    findings.headroom == nil ? "no thermal sensor" : findings.cause.isEmpty ? "cool" : findings.cause
+    guard findings.cause.isEmpty else { return findings.cause }
+    return findings.headroom == nil ? "no thermal sensor" : "cool"
   }
 
   /// The wanted profile, or a more careful one in its place.

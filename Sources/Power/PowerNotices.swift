@@ -43,15 +43,29 @@ public final class PowerNotices {
     for path in sensors.changingFiles {
       open(.file, path) { () throws(SystemError) in try KernelNotice(changesOf: path) }
     }
+    var written: Notice?
     for path in sensors.writtenFiles {
-      open(.file, path) { () throws(SystemError) in try KernelNotice(writesTo: path) }
+      if let written {
+        do throws(SystemError) { try written.notice.add(writesTo: path) } catch { remark(path, error) }
+      } else if open(.file, path, { () throws(SystemError) in try KernelNotice(writesTo: path) }) {
+        written = notices.last
+      }
     }
   }
 
-  private func open(_ kind: Notice.Kind, _ name: String, _ body: () throws(SystemError) -> KernelNotice) {
-    do throws(SystemError) { notices.append(Notice(kind, try body())) } catch {
-      remarks.append("no notices of \(name) (\(error.message))")
+  @discardableResult
+  private func open(_ kind: Notice.Kind, _ name: String, _ body: () throws(SystemError) -> KernelNotice) -> Bool {
+    do throws(SystemError) {
+      notices.append(Notice(kind, try body()))
+      return true
+    } catch {
+      remark(name, error)
+      return false
     }
+  }
+
+  private func remark(_ name: String, _ error: SystemError) {
+    remarks.append("no notices of \(name) (\(error.message))")
   }
 
   private func openThermal() {
@@ -65,7 +79,7 @@ public final class PowerNotices {
       try notice.join(group: family.group)
       notices.append(Notice(.thermal(family.number), notice))
     } catch {
-      remarks.append("no notices of thermal events (\(error.message))")
+      remark("thermal events", error)
     }
   }
 

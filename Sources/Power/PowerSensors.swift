@@ -20,6 +20,7 @@ public final class PowerSensors {
   private var supply = PowerReadings.PowerSupply()
   private var energy = EnergyCounters()
   private var firmware: FirmwareSensors
+  private var mustScan = false
   private var scannedAt: Int64?
   private var supplyReadAt: Int64?
 
@@ -33,7 +34,7 @@ public final class PowerSensors {
   }
 
   /// Devices have come, gone or changed: the next reading looks for them.
-  public func devicesChanged() { scannedAt = nil }
+  public func devicesChanged() { mustScan = true }
 
   /// A supply has changed: the next reading asks it.
   public func supplyChanged() { supplyReadAt = nil }
@@ -47,13 +48,15 @@ public final class PowerSensors {
 
   /// Files that `PowerNotices` watches: of sysfs, whose drivers say when they change; and those that somebody writes.
   var changingFiles: [String] { firmware.watchedFiles }
-  var writtenFiles: [String] {
-    firmware.writtenFiles + limits.quotaDirectories.map { $0.path + ($0.isUnified ? "/cpu.max" : "/cpu.cfs_quota_us") }
-  }
+  var writtenFiles: [String] { firmware.writtenFiles + limits.writtenFiles }
 
   public func read(nowNanoseconds: Int64 = Clock.nowNanoseconds) -> PowerReadings {
-    if PowerSensors.isDue(scannedAt, PowerSensors.scanIntervalNanoseconds, nowNanoseconds) { scan() }
-    scannedAt = scannedAt ?? nowNanoseconds
+    let lastScan = scannedAt ?? nowNanoseconds
+    scannedAt = lastScan
+    if mustScan || PowerSensors.isDue(lastScan, PowerSensors.scanIntervalNanoseconds, nowNanoseconds) {
+      scan()
+      scannedAt = nowNanoseconds
+    }
     var readings = PowerReadings()
     if !thermal.read(into: &readings) {
       thermal.scan(root: root)
@@ -87,6 +90,6 @@ public final class PowerSensors {
     energy.scan(root: root)
     firmware.scan(root: root)
     supplyReadAt = nil
-    scannedAt = nil
+    mustScan = false
   }
 }

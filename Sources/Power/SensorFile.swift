@@ -18,7 +18,20 @@ enum SensorFile {
     return number(word, radix: 10)
   }
 
-  /// The same, in a range; nil outside.
+  /// Whether reading says that there is nothing to read now (EAGAIN), as of a sensor in a part of the chip that is off.
+  @inline(never)
+  static func isOff(_ directory: String, _ name: String) -> Bool {
+    withUnsafeTemporaryAllocation(byteCount: 64, alignment: 8) { buffer in
+      do throws(SystemError) {
+        _ = try File(reading: directory + name).read(into: buffer)
+        return false
+      } catch {
+        return error.code == SystemError.wouldBlock
+      }
+    }
+  }
+
+  /// A whole number in a range; nil outside.
   @inline(never)
   static func number(_ directory: String, _ name: String = "", in range: ClosedRange<Int>) -> Int? {
     guard let number = number(directory, name), range.contains(Int(number)) else { return nil }

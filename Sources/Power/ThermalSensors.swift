@@ -13,9 +13,11 @@ struct ThermalSensors {
     var zone: PowerReadings.ThermalZone
     var hasBeenRead: Bool
 
-    /// What has no trip and no temperature either, such as a radio that is off, is no news about heat.
-    var counts: Bool {
-      hasBeenRead || zone.passiveTrip != nil || zone.hotTrip != nil || zone.criticalTrip != nil
+    /// Whether no temperature of it is a sensor that fails, and not a part that is off: a chip's unused engines and radios that
+    /// are off cannot be read either. `isAlone`: no other zone can be read.
+    func fails(isAlone: Bool) -> Bool {
+      if isAlone { return hasBeenRead || zone.passiveTrip != nil || zone.hotTrip != nil || zone.criticalTrip != nil }
+      return hasBeenRead && !SensorFile.isOff(path, "/temp")
     }
   }
 
@@ -70,7 +72,10 @@ struct ThermalSensors {
       } else if !SensorFile.exists(zones[index].path) {
         isWhole = false
       }
-      if zones[index].counts { readings.zones.append(zones[index].zone) }
+    }
+    let isAlone = !zones.contains { $0.zone.temperature != nil }
+    for zone in zones where zone.zone.temperature != nil || zone.fails(isAlone: isAlone) {
+      readings.zones.append(zone.zone)
     }
     readings.coolingDevices = []
     for (path, device) in coolingDevices {

@@ -9,6 +9,7 @@ struct HTTPHeaderFields: Equatable {
   var retryAfterSeconds: Int?
   var contentType: String?
   var accept: String?
+  var routingKey: String?
 
   enum TransferEncoding { case chunked, unsupported }
 
@@ -76,6 +77,8 @@ struct HTTPHeaderFields: Equatable {
       contentType = bytes.string(value)
     } else if bytes.equalsIgnoringCase(name, "accept") {
       accept = bytes.string(value)
+    } else if bytes.equalsIgnoringCase(name, "thimble-routing-key") {
+      routingKey = bytes.string(value)
     } else if bytes.equalsIgnoringCase(name, "retry-after") {
       retryAfterSeconds = bytes.decimal(value)
     }

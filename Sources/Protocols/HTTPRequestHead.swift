@@ -14,4 +14,6 @@ public struct HTTPRequestHead: Equatable, Sendable {
   public let inferenceHeaderContentLength: Int?
   public let contentType: String?
   public let accept: String?
+  /// `Thimble-Routing-Key`: requests with the same one get the same version of a model.
+  public let routingKey: String?
 }

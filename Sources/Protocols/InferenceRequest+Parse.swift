@@ -67,6 +67,28 @@ extension InferenceParameters {
   }
 }
 
+extension InferenceParameters {
+  /// `parameters.thimble_routing_key`, a string, of a request of which `text` is the beginning; nil where that is not to be found.
+  public static func routingKey(in text: UnsafeRawBufferPointer) -> String? {
+    var reader = JSONReader(text)
+    do throws(ProtocolError) {
+      try reader.beginObject()
+      while let key = try reader.nextKey() {
+        guard key == "parameters" else {
+          try reader.skipValue()
+          continue
+        }
+        try reader.beginObject()
+        while let parameter = try reader.nextKey() {
+          if parameter == "thimble_routing_key" { return try reader.readString() }
+          try reader.skipValue()
+        }
+      }
+    } catch {}
+    return nil
+  }
+}
+
 extension InferenceOutputRequest {
   init(_ reader: inout JSONReader) throws(ProtocolError) {
     var name: String?

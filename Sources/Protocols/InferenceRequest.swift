@@ -10,6 +10,8 @@ public struct InferenceRequest: Equatable, Sendable {
   /// The body where it is one raw tensor without JSON: its name, type and shape are the model's. Give them with
   /// `bindRawInput`.
   public var rawInput: Range<Int>?
+  /// How to answer.
+  public var form = AnswerForm.openInference
 
   /// Gives the raw body the name, type and shape of the model's only input. Errors: the body has another size.
   public mutating func bindRawInput(name: String, elementType: ElementType, shape: Shape) throws(ProtocolError) {

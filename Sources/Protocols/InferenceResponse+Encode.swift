@@ -4,6 +4,7 @@ extension InferenceResponse {
   /// The answer's body. Errors: a tensor whose bytes do not fit its shape, NaN or infinity in an output that goes out as
   /// JSON; both of status 500. It allocates at most `encodedBytesMax`.
   public func encoded() throws(ProtocolError) -> EncodedInference {
+    if form != .openInference { return EncodedInference(json: try predictionJSON()) }
     var result = EncodedInference()
     var writer = JSONWriter()
     // In one piece: growth would hold the old and the new bytes at once. Pages that stay unused cost no memory.
@@ -65,7 +66,7 @@ extension InferenceOutput {
   }
 
   /// Elements of the shape, which the bytes must match.
-  private func checkedElementCount() throws(ProtocolError) -> Int {
+  func checkedElementCount() throws(ProtocolError) -> Int {
     let elements = shape.checkedElementCount ?? -1
     let (expected, overflow) = elements.multipliedReportingOverflow(by: elementType.byteCount)
     guard elements >= 0, !overflow, expected == bytes.count else {
@@ -74,7 +75,7 @@ extension InferenceOutput {
     return elements
   }
 
-  private func writeElements(_ range: Range<Int>, to writer: inout JSONWriter) throws(ProtocolError) {
+  func writeElements(_ range: Range<Int>, to writer: inout JSONWriter) throws(ProtocolError) {
     switch elementType {
     case .bool: for index in range { writer.bool(bytes[index] != 0) }
     case .float32:

@@ -4,6 +4,7 @@ extension InferenceResponse {
   /// A bound on what `encoded` allocates: the JSON and the classifications' binary parts, in bytes. Reserve so much of
   /// the memory budget first; tensors that go out as binary data are not copied and not counted.
   public var encodedBytesMax: Int {
+    if form != .openInference { return outputs.reduce(64) { $0 + $1.predictionBytesMax } }
     let names = modelName.jsonBytesMax + modelVersion.jsonBytesMax + (id?.jsonBytesMax ?? 0)
     // Member names, brackets and commas take 64, those of a profile as much.
     let profile = profile.map { 64 + $0.jsonBytes } ?? 0
@@ -14,6 +15,17 @@ extension InferenceResponse {
 }
 
 extension InferenceOutput {
+  /// A bound on this output's share where it is written in nested arrays: a name for each of the batch, brackets, a comma.
+  fileprivate var predictionBytesMax: Int {
+    var rows = 1
+    var byteCount = bytes.count / elementType.byteCount * elementType.jsonBytesMax + 8
+    for dimension in shape.dimensions {
+      byteCount += 3 * rows
+      rows = min(bytes.count + 1, rows * max(0, min(dimension, bytes.count + 1)))
+    }
+    return byteCount + (max(1, shape.dimensions.first ?? 1) + 1) * (name.jsonBytesMax + 8)
+  }
+
   /// A bound on this output's share. Member names take 100, each size of the shape 21, `binary_data_size` 20.
   fileprivate var encodedBytesMax: Int {
     let frame = 120 + name.jsonBytesMax + 21 * (shape.rank + 1)

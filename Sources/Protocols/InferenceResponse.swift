@@ -9,6 +9,7 @@ public struct InferenceResponse {
   public var outputs: [InferenceOutput]
   /// A profile as JSON text. It goes out as a string, the protocol's parameters being strings, numbers and Booleans.
   public var profile: [UInt8]?
+  public var form = AnswerForm.openInference
   /// With how much effort it was computed, where somebody governs that.
   public var effort: Effort?
 

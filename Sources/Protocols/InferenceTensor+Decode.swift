@@ -73,9 +73,13 @@ extension InferenceTensor {
     _ text: UnsafeRawBufferPointer, as type: Element.Type, into destination: UnsafeMutableRawBufferPointer
   ) throws(ProtocolError) {
     try decodeElements(text) { (reader, index) throws(ProtocolError) in
-      let number = try reader.scanNumber()
       let wide: Int64?
-      if let integer = number.int64 { wide = integer } else { wide = Int64(integral: try reader.double(number)) }
+      if let short = reader.scanShortInteger() {
+        wide = Int64(short)
+      } else {
+        let number = try reader.scanNumber()
+        if let integer = number.int64 { wide = integer } else { wide = Int64(integral: try reader.double(number)) }
+      }
       guard let wide, let element = Element(exactly: wide) else {
         throw .elementInvalid(tensor: name, index: index, elementType: elementType)
       }

@@ -26,6 +26,29 @@ extension JSONReader {
     return try float(number)
   }
 
+  /// A number of at most nine digits with a comma or the end of the array behind it, as most elements of tensors are. Nil where it is
+  /// another or no number: then nothing is read, and `scanNumber` tells. Precondition: as there.
+  @inline(__always)
+  mutating func scanShortInteger() -> Int32? {
+    let isNegative = byte(at: offset) == Byte.minus
+    let start = isNegative ? offset + 1 : offset
+    var position = start
+    var value: Int32 = 0
+    while position - start < 9 {
+      let digit = byte(at: position) &- Byte.zero
+      guard digit <= 9 else { break }
+      value = value &* 10 &+ Int32(digit)
+      position += 1
+    }
+    let next = byte(at: position)
+    // No zeros in front; -0 is no integer.
+    guard next == Byte.comma || next == Byte.closeBracket, position > start,
+      byte(at: start) != Byte.zero || position == start + 1 && !isNegative
+    else { return nil }
+    offset = position
+    return isNegative ? -value : value
+  }
+
   /// Checks a number and moves past it. Precondition: white space has been skipped.
   @inline(__always)
   mutating func scanNumber() throws(ProtocolError) -> ScannedNumber {

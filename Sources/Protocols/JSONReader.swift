@@ -64,7 +64,10 @@ public struct JSONReader {
       while try skipKey() { try skipValue() }
     case .array:
       try beginArray()
-      while try nextElement() { try skipValue() }
+      while try nextElement() {
+        _ = nextByte()
+        if scanShortInteger() == nil { try skipValue() }
+      }
     case .string: _ = try scanString()
     case .number: _ = try scanNumber()
     case .bool: _ = try readBool()

@@ -80,6 +80,9 @@ public struct RepositoryRequest: Equatable, Sendable {
           throw .fieldInvalid(field: key, expected: "a string that holds JSON")
         }
         configuration = try reader.readString()
+      case let file where file.hasPrefix("file:"):
+        throw .fieldInvalid(
+          field: "file:", expected: "left out: models are files of the repository, which a load does not bring")
       case "unload_dependents": unloadsDependents = try reader.readFlag(of: key)
       default: try reader.skipValue()
       }

@@ -36,6 +36,10 @@ public enum Route: Equatable, Sendable {
   case modelReady(ModelReference)
   case modelConfiguration(ModelReference)
   case infer(ModelReference)
+  /// TensorFlow Serving's inference, state of versions and signature.
+  case predict(ModelReference)
+  case modelStatus(ModelReference)
+  case modelSignature(ModelReference)
   /// Nil: of all models.
   case statistics(ModelReference?)
   case repositoryIndex
@@ -49,18 +53,41 @@ public enum Route: Equatable, Sendable {
   case plan
   /// How much effort inferences may take, and why.
   case governor
+  /// What the log says; with a body: says something else from now on.
+  case logging(isChange: Bool)
+  /// The same of which requests are traced, of one model or of all.
+  case traceSetting(model: String?, isChange: Bool)
+  /// What the daemon does, for a live page.
+  case activity
+  /// The traces that there are.
+  case trace
   case notFound
   /// The path is known; `allow` is the value of the Allow header.
   case methodNotAllowed(allow: String)
 
   public init(method: HTTPMethod, path: [String]) {
+    if let setting = Route.setting(path, isChange: method == .post) {
+      self = [.get, .head, .post].contains(method) ? setting : .methodNotAllowed(allow: "GET, HEAD, POST")
+      return
+    }
     let (route, needsPost) = Route.resource(path)
     let isAllowed = needsPost ? method == .post : method == .get || method == .head
     self = isAllowed || route == .notFound ? route : .methodNotAllowed(allow: needsPost ? "POST" : "GET, HEAD")
   }
 
+  /// What is read with GET and changed with POST.
+  private static func setting(_ path: [String], isChange: Bool) -> Route? {
+    guard path.first == "v2" else { return nil }
+    if path.count == 2, path[1] == "logging" { return .logging(isChange: isChange) }
+    guard path.count >= 3, path.suffix(2) == ["trace", "setting"] else { return nil }
+    if path.count == 3 { return .traceSetting(model: nil, isChange: isChange) }
+    guard path.count == 5, path[1] == "models", !path[2].isEmpty else { return nil }
+    return .traceSetting(model: path[2], isChange: isChange)
+  }
+
   private static func resource(_ path: [String]) -> (route: Route, needsPost: Bool) {
     if path == ["metrics"] { return (.metrics, false) }
+    if path.first == "v1" { return tensorFlow(Array(path.dropFirst())) }
     guard path.first == "v2" else { return (.notFound, false) }
     guard path.count > 1 else { return (.serverMetadata, false) }
     let rest = path[2...]
@@ -81,6 +108,8 @@ public enum Route: Equatable, Sendable {
     case "models": return (.residents, false)
     case "plan": return (.plan, true)
     case "governor": return (.governor, false)
+    case "activity": return (.activity, false)
+    case "trace": return (.trace, false)
     default: return (.notFound, false)
     }
   }
@@ -133,6 +162,25 @@ public enum Route: Equatable, Sendable {
     case "infer": return (.infer(model), true)
     default: return (.notFound, false)
     }
+  }
+
+  /// `models/M[/versions/V|/labels/L][/metadata|:predict]`.
+  private static func tensorFlow(_ path: [String]) -> (route: Route, needsPost: Bool) {
+    guard path.count >= 2, path[0] == "models", var last = path.last else { return (.notFound, false) }
+    let verb = ":predict"
+    let isPredict = last.hasSuffix(verb)
+    if isPredict { last = String(last.dropLast(verb.count)) }
+    var parts = path.dropFirst().dropLast() + [last]
+    let isSignature = !isPredict && parts.count > 1 && parts.count % 2 == 0 && parts.last == "metadata"
+    if isSignature { parts.removeLast() }
+    guard let name = parts.first, !name.isEmpty else { return (.notFound, false) }
+    let rest = Array(parts.dropFirst())
+    guard rest.isEmpty || rest.count == 2 && !rest[1].isEmpty && ["versions", "labels"].contains(rest[0]) else {
+      return (.notFound, false)
+    }
+    let model = ModelReference(name: name, version: rest.last)
+    if isPredict { return (.predict(model), true) }
+    return (isSignature ? .modelSignature(model) : .modelStatus(model), false)
   }
 
   /// `index` or `models/M/load` or `models/M/unload`.

@@ -1,6 +1,7 @@
 import CKernels
 import Memory
 import ModelFile
+import System
 import Tensors
 
 /// A loaded model, ready to run: its weights, its tables and its steps. Activations lie in a workspace that sessions share:
@@ -32,6 +33,10 @@ public final class Session: @unchecked Sendable {
   private static let gainMin = 1.25
   /// Threads that compute while nothing is streamed, the others parked: those that are worth it.
   public var preferredThreadCount: Int
+  /// What a run looks at between steps.
+  private nonisolated(unsafe) var cancellation: Futex?
+  /// The step before which a run ends; the highest number: none.
+  private let endStep = Futex(UInt32.max)
   /// Whether weights pass through memory for every run.
   public var isStreaming: Bool { weights.isStreaming }
   private let alone = Barrier(count: 1)
@@ -157,8 +162,13 @@ public final class Session: @unchecked Sendable {
     max(1, min(limit, weights.isStreaming ? pool.threadCount : preferredThreadCount, pool.threadCount))
   }
 
-  /// Computes the outputs from the inputs, which do not survive it, on at most `threadLimit` threads. Allocates nothing.
-  public func run(threadLimit: Int = Int.max) {
+  /// Computes the outputs from the inputs, which do not survive it, on at most `threadLimit` threads. Once `flag` is not 0 it
+  /// stops after the step under way; returns whether it did not. Allocates nothing.
+  @discardableResult
+  public func run(threadLimit: Int = Int.max, unless flag: Futex? = nil) -> Bool {
+    cancellation = flag
+    endStep.store(UInt32.max)
+    defer { cancellation = nil }
     let threadCount = threadCount(limit: threadLimit)
     weights.prepare(workspace, threadCount: threadCount)
     if weights.isStreaming || recording != nil || !hasIndependentSteps {
@@ -166,6 +176,7 @@ public final class Session: @unchecked Sendable {
     } else {
       pool.run(steps: self, threadCount: threadCount)
     }
+    return endStep.load() == UInt32.max
   }
 
   /// Whether the outputs are worth anything: asked after a run, and before one to spare it. Takes less than a microsecond.
@@ -179,6 +190,14 @@ public final class Session: @unchecked Sendable {
 extension Session: SteppedJob {
   var stepCount: Int { steps.count }
 
+  var mayEnd: Bool { cancellation != nil }
+
+  func ends(before step: Int) -> Bool {
+    guard let cancellation, cancellation.load() != 0 else { return false }
+    endStep.store(UInt32(step))
+    return true
+  }
+
   func run(step: Int, part: Int, of parts: Int) {
     steps[step].run(StepContext(arena: workspace.activationBase, barrier: alone, streaming: nil), part: part, of: parts)
   }
@@ -189,8 +208,16 @@ extension Session: Job {
     let context = StepContext(
       arena: workspace.activationBase, barrier: barrier, streaming: weights.isStreaming ? weights : nil)
     if let recording { return run(context, part: part, of: parts, recording: recording) }
+    let mayEnd = mayEnd
     for index in steps.indices {
-      if index > 0 { context.wait(part: part) }
+      if index > 0, !mayEnd {
+        context.wait(part: part)
+      } else if index > 0 {
+        // One decides for all, who learn of it at the barrier; the next decision may be made before the last one has looked.
+        if part == 0 { _ = ends(before: index) }
+        context.wait(part: part)
+        if endStep.load() <= UInt32(index) { return }
+      }
       steps[index].run(context, part: part, of: parts)
     }
   }

@@ -4,6 +4,10 @@ import System
 /// Work in steps, one after the other, each in as many parts as there are threads. No part waits for another one.
 protocol SteppedJob: AnyObject {
   var stepCount: Int { get }
+  /// Whether `ends` is worth asking in this run.
+  var mayEnd: Bool { get }
+  /// Whether the job is over although there are more steps. Asked by one thread between steps.
+  func ends(before step: Int) -> Bool
   func run(step: Int, part: Int, of parts: Int)
 }
 
@@ -28,6 +32,7 @@ final class SharedSteps: @unchecked Sendable {
   private let sleepers = Futex()
   /// Written before a run is announced; read only by threads that have taken a part of it, and which it therefore waits for.
   private nonisolated(unsafe) var job: (any SteppedJob)?
+  private nonisolated(unsafe) var mayEnd = false
 
   /// Turns of waiting before a thread parks: some 100 µs. A thread that parks in the middle of a run is missed at once; one
   /// that turns and is not scheduled is not.
@@ -42,6 +47,7 @@ final class SharedSteps: @unchecked Sendable {
   /// Prepares a run of at least one step; the caller tells the other threads its number and then takes part.
   func open(_ job: any SteppedJob, run: UInt32) {
     self.job = job
+    mayEnd = job.mayEnd
     claims.store(UInt64(run) << 32)
   }
 
@@ -64,7 +70,7 @@ final class SharedSteps: @unchecked Sendable {
       job!.run(step: step, part: part, of: parts)
       if done.add(1) == UInt32(parts) {
         done.store(0)
-        let isLast = step + 1 == job!.stepCount
+        let isLast = step + 1 == job!.stepCount || mayEnd && job!.ends(before: step + 1)
         claims.store(UInt64(run) << 32 | (isLast ? SharedSteps.allTaken : UInt64(step + 1) << 16))
         phase.add(1)
         if sleepers.load() > 0 { phase.wakeAll() }

@@ -101,9 +101,9 @@ private final class Crew: @unchecked Sendable {
   private let placing = Lock()
   /// Guarded by `placing`; the count of changes is read without.
   private var processors: [Int32] = []
+  /// A number that no other placement of this process has; 0: anywhere.
   private let placement = Futex()
-  /// The caller's own.
-  private var callersPlacement: UInt32 = 0
+  private static let placements = Futex()
 
   init(count: Int) {
     first = Announcement(after: Announcement(word: 0), threadCount: count, isStepped: true)
@@ -128,7 +128,7 @@ private final class Crew: @unchecked Sendable {
   }
 
   func run(_ job: any Job, threadCount: Int) {
-    takePlace(&callersPlacement)
+    takePlace()
     barrier.count = UInt32(threadCount)
     if threadCount == 1 { return job.run(part: 0, of: 1, barrier: barrier) }
     self.job = job
@@ -139,9 +139,13 @@ private final class Crew: @unchecked Sendable {
   }
 
   func run(steps job: any SteppedJob, threadCount: Int) {
-    takePlace(&callersPlacement)
+    takePlace()
     if threadCount == 1 || job.stepCount == 0 {
-      for step in 0..<job.stepCount { job.run(step: step, part: 0, of: 1) }
+      let mayEnd = job.mayEnd
+      for step in 0..<job.stepCount {
+        if mayEnd, step > 0, job.ends(before: step) { return }
+        job.run(step: step, part: 0, of: 1)
+      }
       return
     }
     let run = next(threadCount, isStepped: true)
@@ -166,7 +170,6 @@ private final class Crew: @unchecked Sendable {
 
   func work(_ part: Int) {
     var seen = first
-    var placement: UInt32 = 0
     while true {
       let reserved = reserve.load()
       let run = Announcement(word: announced.load())
@@ -181,7 +184,7 @@ private final class Crew: @unchecked Sendable {
       }
       seen = run
       guard part < run.threadCount else { continue }
-      takePlace(&placement)
+      takePlace()
       if run.isStepped {
         steps.take(part: part, of: run.threadCount, run: run.word)
       } else {
@@ -194,15 +197,15 @@ private final class Crew: @unchecked Sendable {
   func place(on processors: [Int32]) {
     placing.withLock {
       self.processors = processors
-      _ = placement.add(1)
+      placement.store(Crew.placements.add(1))
     }
   }
 
-  /// Moves the calling thread where it is to run, if that has changed.
-  private func takePlace(_ taken: inout UInt32) {
-    if placement.load() == taken { return }
+  /// Moves the calling thread where it is to run, if it is not there. Different threads may call runs in turn.
+  private func takePlace() {
+    if placement.load() == Thread.placement { return }
     placing.withLock {
-      taken = placement.load()
+      Thread.placement = placement.load()
       Thread.run(on: processors)
     }
   }
@@ -217,6 +220,10 @@ final class Barrier: @unchecked Sendable {
   private let phase = Futex()
   private let sleepers = Futex()
 
+  /// Turns of waiting before a thread parks: some 100 µs, longer than most layers. A thread that parks within a run is
+  /// missed at once.
+  private static let spinCount = 2000
+
   init(count: Int) { self.count = UInt32(count) }
 
   /// A part that would wait decodes `weights` that will be needed instead, as long as there are any.
@@ -230,7 +237,7 @@ final class Barrier: @unchecked Sendable {
       return
     }
     if let weights { while phase.load() == current && weights.help(part: part) {} }
-    phase.waitForChange(from: current, sleepers: sleepers, spinCount: spins ? ThreadPool.spinCount : 0)
+    phase.waitForChange(from: current, sleepers: sleepers, spinCount: spins ? Barrier.spinCount : 0)
   }
 }
 

@@ -22,12 +22,14 @@ public struct ThreadTimes: Equatable, Sendable {
 
   public init() {}
 
-  /// The numbers of threads that are worth a measurement where there are so many: 1, 2, 4, …, all.
+  /// The numbers of threads that are worth a measurement where there are so many: 1, 2, 3, 4, 6, 8, 12, …, all. Where memory
+  /// sets the pace, it is often the third thread that is the last to help.
   public static func candidates(_ threadCount: Int) -> [Int] {
     var counts: [Int] = []
     var count = 1
     while count < threadCount {
       counts.append(count)
+      if count > 1 && count / 2 * 3 < threadCount { counts.append(count / 2 * 3) }
       count *= 2
     }
     return counts + [max(1, threadCount)]

@@ -5,19 +5,20 @@ import Tensors
 /// `GET /v2/models/M/config`, with the names of Triton's ModelConfig.
 struct ConfigurationDocument: JSONWritable {
   let model: LoadedModel
+  let selection: VersionSelection
 
   func write(to writer: inout JSONWriter) {
     writer.beginObject()
     writer.member("name", model.name)
     writer.member("platform", "thimble")
     writer.member("backend", "thimble")
-    writer.key("version_policy")
-    writePolicy(to: &writer)
+    selection.write(to: &writer)
     writer.member("max_batch_size", 0)
     writer.key("response_cache")
     writer.beginObject()
     writer.member("enable", model.configuration.cachesResponses)
     writer.endObject()
+    model.configuration.queue.write(to: &writer)
     writePorts("input", model.inputs, to: &writer)
     writePorts("output", model.outputs, to: &writer)
     if model.configuration.periodNanoseconds > 0 {
@@ -25,25 +26,6 @@ struct ConfigurationDocument: JSONWritable {
       writer.float(Float(1e9 / Double(model.configuration.periodNanoseconds)))
     }
     writer.member("labels", model.configuration.labels)
-    writer.endObject()
-  }
-
-  private func writePolicy(to writer: inout JSONWriter) {
-    writer.beginObject()
-    switch model.configuration.versionPolicy {
-    case .latest(let count):
-      writer.key("latest")
-      writer.beginObject()
-      writer.member("num_versions", count)
-    case .all:
-      writer.key("all")
-      writer.beginObject()
-    case .specific(let versions):
-      writer.key("specific")
-      writer.beginObject()
-      writer.member("versions", versions)
-    }
-    writer.endObject()
     writer.endObject()
   }
 

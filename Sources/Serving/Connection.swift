@@ -29,6 +29,12 @@ final class Connection {
   let socket: Socket
   /// Whose regions of shared memory it may use. Found when it is wanted: it may take a while over TCP.
   private(set) lazy var client = SharedRegions.Client(user: socket.peerUser, connection: token)
+  /// The user of a Unix socket's peer, for its share of the worker.
+  private(set) lazy var socketUser = socket.unixPeerUser
+  /// What its requests have had of the worker.
+  var use = ConnectionUse()
+  /// Set once it is closed.
+  let hangup = Futex()
   /// A file that came with the bytes of the exchange under way; closed with it where nobody claims it.
   private(set) var passed: File?
   var interest: EventPoll.Interest = .readable

@@ -37,10 +37,23 @@ extension RepositoryIndexEntry {
   var jsonBytesMax: Int { 64 + name.jsonByteCount + (version?.jsonByteCount ?? 0) + 16 + reason.jsonByteCount }
 }
 
+extension ModelStatus {
+  var jsonBytesMax: Int { versions.reduce(64) { $0 + 160 + $1.message.jsonByteCount } }
+}
+
+extension TensorSignature {
+  var jsonBytesMax: Int {
+    (metadata.inputs + metadata.outputs).reduce(320 + metadata.name.jsonByteCount) {
+      $0 + 160 + 2 * $1.name.jsonByteCount + 64 * $1.dimensions.count
+    }
+  }
+}
+
 extension ConfigurationDocument {
   var jsonBytesMax: Int {
     var byteCount = 320 + model.name.jsonByteCount + model.configuration.labels.jsonBytesMax
-    if case .specific(let versions) = model.configuration.versionPolicy { byteCount += 21 * versions.count }
+    byteCount += model.configuration.queue.jsonBytesMax
+    byteCount += selection.jsonBytesMax
     for port in model.inputs + model.outputs {
       byteCount += 192 + port.name.jsonByteCount + 21 * port.shape.dimensions.count
     }
@@ -49,5 +62,5 @@ extension ConfigurationDocument {
 }
 
 extension StatisticsDocument {
-  var jsonBytesMax: Int { rows.reduce(32) { $0 + 1200 + $1.metrics.model.jsonByteCount } }
+  var jsonBytesMax: Int { rows.reduce(32) { $0 + 1500 + $1.metrics.model.jsonByteCount } }
 }

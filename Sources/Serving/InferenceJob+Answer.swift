@@ -84,8 +84,10 @@ extension InferenceJob {
           requested: requested, parameters: request.parameters,
           labels: model.configuration.labels, hasBatchDimension: port.shape.rank >= 2))
     }
-    return InferenceResponse(
+    var response = InferenceResponse(
       modelName: model.name, modelVersion: "\(model.version)", id: request.id, outputs: outputs)
+    response.form = request.form
+    return response
   }
 
   /// All outputs in the model's order, or those named in the request's order.

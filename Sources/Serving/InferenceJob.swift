@@ -11,6 +11,8 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   private let fileFault: LoadedModel.FileFault
   private var body: RequestBody?
   private let headerContentLength: Int?
+  /// Whether the request is TensorFlow Serving's.
+  private let isPrediction: Bool
   private let residents: ModelResidents
   private let regions: SharedRegions
   private let client: SharedRegions.Client
@@ -19,41 +21,84 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   private var shared: SharedTensors?
   /// When it is too late to start. Unlike `deadlineNanoseconds`, which is the event loop's, the worker reads it.
   private var latestStartNanoseconds = Int64.max
+  private var timeoutMicros = 0
+  private var isRunning = false
+  /// Set once the client has hung up: nobody wants the answer any more.
+  private let hangup: Futex
   private var durations = ModelMetrics.Durations()
+  /// Time of the run times its threads; 0 where nothing ran.
+  private var coreNanoseconds: Int64 = 0
   private var batch = 1
+  /// Whether the version was chosen among those that share the model's requests. Set before it is submitted.
+  var isShared = false
   /// Whether the result was kept from an earlier request.
   private var isHit = false
   private var result: Result<Answer, ServingError>?
+  /// Whether a trace of it is kept. Set before it is submitted.
+  var isTraced = false
+  /// The trace's operators, and the memory that they take.
+  private var operatorEvents: [UInt8] = []
+  private var traceMemory: HeldMemory?
 
   init(
     connection: UInt64, model: LoadedModel, metrics: ModelMetrics, body: RequestBody, headerContentLength: Int?,
-    residents: ModelResidents, regions: SharedRegions, client: SharedRegions.Client
+    isPrediction: Bool, residents: ModelResidents, regions: SharedRegions, client: SharedRegions.Client, hangup: Futex
   ) {
     self.model = model
     fileFault = model.fileFault
     self.metrics = metrics
     self.body = body
-    self.headerContentLength = headerContentLength
+    self.headerContentLength = isPrediction ? nil : headerContentLength
+    self.isPrediction = isPrediction
     self.residents = residents
     self.regions = regions
     self.client = client
+    self.hangup = hangup
     super.init(connection: connection)
+    heed(InferenceParameters(), of: model)
     metrics.pendingCount += 1
     model.requestBegan()
   }
 
   override var isPaced: Bool { true }
 
+  /// Takes priority and timeout, as far as the model's policy allows.
+  private func heed(_ parameters: InferenceParameters, of model: LoadedModel) {
+    let queue = model.configuration.queue
+    let level = queue.level(parameters.priority)
+    let policy = queue.policy(of: level)
+    timeoutMicros = policy.timeoutMicros(requested: parameters.timeoutMicros)
+    var end = Int64.max
+    if timeoutMicros > 0 {
+      let (nanoseconds, overflow) = timeoutMicros.multipliedReportingOverflow(by: 1000)
+      let (sum, carry) = receivedNanoseconds.addingReportingOverflow(Int64(overflow ? Int.max : nanoseconds))
+      if !carry { end = sum }
+    }
+    latestStartNanoseconds = policy.timeoutAction == .reject ? end : Int64.max
+    // What the worker parses has waited as a request that asks for nothing.
+    guard !isRunning else { return }
+    ticket = JobTicket(
+      level: level, delayNanoseconds: policy.timeoutAction == .delay ? end : Int64.max,
+      group: ObjectIdentifier(metrics), groupMax: policy.requestsMax)
+  }
+
   /// Parses on the event loop what is short, so that a bad request is refused at once and a timeout is known.
   func prepare() throws(ServingError) {
-    guard let body, let model, headerContentLength ?? body.count <= ServingLimits.loopParseBytesMax else { return }
-    try parse(body, model)
+    if let body, let model, headerContentLength ?? body.count <= ServingLimits.loopParseBytesMax {
+      try parse(body, model)
+    }
     deadlineNanoseconds = latestStartNanoseconds
+  }
+
+  /// After `prepare`: whether only the run may take long. What the answer as JSON takes counts as the run.
+  var isShort: Bool {
+    guard let request, let model, !request.parameters.wantsProfile, !isTraced else { return false }
+    return model.residency.state == .awake && model.configuration.periodNanoseconds == 0
   }
 
   /// After `prepare`: the answer to a request in binary whose result is kept. The worker need not know of it.
   func keptAnswer() -> Answer? {
-    guard let request, let model, let body, !request.parameters.wantsProfile, model.exchange != nil,
+    guard let request, let model, let body, !request.parameters.wantsProfile, !isTraced, model.exchange != nil,
       residents.responses.figures.entryCount > 0,
       let inputs = InferenceJob.binaryInputs(request, body, shared, of: model),
       (try? model.checkReadiness()) != nil
@@ -90,31 +135,49 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     model?.requestEnded()
   }
 
-  var tooLate: ServingError { .tooLate(timeoutMicros: request?.parameters.timeoutMicros ?? 0) }
+  var tooLate: ServingError { .tooLate(timeoutMicros: timeoutMicros) }
 
   override func finish(_ server: Server) -> Answer {
     metrics.pendingCount -= 1
     let elapsed = Clock.nowNanoseconds - receivedNanoseconds
+    if isTraced || server.log.isVerbose { note(elapsed, server) }
     switch result {
     case .success(let answer):
       durations.requestNanoseconds = elapsed
       isHit ? metrics.hit(durations) : metrics.succeeded(durations, batch: batch)
+      if coreNanoseconds > 0 { server.clients.add(ticket?.user, coreNanoseconds: coreNanoseconds) }
+      if isShared { server.noteShared(metrics, nil) }
       return answer
     case .failure(let error):
       metrics.failed(nanoseconds: elapsed)
+      if isShared { server.noteShared(metrics, error) }
       if case .modelFile = error, fileFault.reported == nil {
         fileFault.reported = error
         server.log.line(
-          "model \(metrics.model) version \(metrics.version) fails until it is loaded again: \(error.message)")
+          "model \(metrics.model) version \(metrics.version) fails until it is loaded again: \(error.message)", .error,
+          of: Log.Subject(model: metrics.model, version: metrics.version))
       }
       return Answer(error)
     case nil: return Answer(.stopping)
     }
   }
 
+  /// For the log and the trace.
+  private func note(_ elapsed: Int64, _ server: Server) {
+    var failure: ServingError?
+    if case .failure(let error) = result { failure = error }
+    if server.log.isVerbose { server.log.inference(metrics, failure, nanoseconds: elapsed) }
+    guard isTraced else { return }
+    server.addTrace(
+      metrics, connection: connection, received: receivedNanoseconds, durations, operators: operatorEvents,
+      failure: failure)
+    (operatorEvents, traceMemory) = ([], nil)
+  }
+
   // MARK: The worker's side
 
   override func run() {
+    isRunning = true
     do throws(ServingError) { result = .success(try execute()) } catch { result = .failure(error) }
     model?.requestEnded()
     // What is finished must not keep an unloaded model in memory.
@@ -126,6 +189,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     if request == nil { try parse(body, model) }
     guard let request else { throw .stopping }
     guard Clock.nowNanoseconds <= latestStartNanoseconds else { throw tooLate }
+    guard hangup.load() == 0 else { throw .cancelled }
     let entry = request.parameters.wantsProfile ? nil : residents.responses.room(for: model)
     if let entry, let found = try keptResult(request, body, of: model, entry) {
       return try InferenceJob.answer(request, of: model, .kept(found), shared, residents, effort: nil, profile: nil)
@@ -141,7 +205,9 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
       try residents.buffers.take(outputByteCount)
     }
     var profile: RequestProfile?
-    if request.parameters.wantsProfile { profile = try RequestProfile(session, model, residents) }
+    if request.parameters.wantsProfile || isTraced {
+      profile = try RequestProfile(session, model, residents, isTraced: isTraced)
+    }
     if let entry {
       for index in session.inputs.indices {
         session.writeInput(index) { $0.copyMemory(from: UnsafeRawBufferPointer(entry.input(index))) }
@@ -156,13 +222,15 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     try model.checkFile()
     let inputsDone = Clock.nowNanoseconds
     let effort = residents.takeEffort()
+    var isWhole = true
     if profile == nil {
-      session.run(threadLimit: effort.threadLimit)
+      isWhole = session.run(threadLimit: effort.threadLimit, unless: hangup)
     } else {
       profile!.run(session, threadLimit: effort.threadLimit)
     }
     residents.end(model)
     try model.checkFile()
+    guard isWhole else { throw .cancelled }
     let inferenceDone = Clock.nowNanoseconds
     if let entry {
       for index in session.outputs.indices { session.readOutput(index, into: entry.output(index)) }
@@ -171,9 +239,14 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     let answer = try InferenceJob.answer(
       request, of: model, entry.map { .kept($0) } ?? .session(session, tensors), shared, residents,
       effort: effort.state.map { .init(threadCount: session.threadCount(limit: effort.threadLimit), state: $0) },
-      profile: profile?.json(session, isa: residents.kernels.name))
+      profile: request.parameters.wantsProfile ? profile?.json(session, isa: residents.kernels.name) : nil)
+    if isTraced, let profile {
+      operatorEvents = profile.traceEvents(session, start: inputsDone)
+      traceMemory = profile.held
+    }
     durations.inputNanoseconds = inputsDone - start
     durations.inferenceNanoseconds = inferenceDone - inputsDone
+    coreNanoseconds = (inferenceDone - inputsDone) * Int64(session.threadCount(limit: effort.threadLimit))
     durations.outputNanoseconds = Clock.nowNanoseconds - inferenceDone
     return answer
   }
@@ -230,7 +303,10 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     }
     var request: InferenceRequest
     do throws(ProtocolError) {
-      request = try InferenceRequest(parsing: body.bytes, headerContentLength: headerContentLength)
+      request =
+        isPrediction
+        ? try InferenceRequest(predicting: body.bytes, inputs: model.inputs.map { $0.metadata })
+        : try InferenceRequest(parsing: body.bytes, headerContentLength: headerContentLength)
       if request.rawInput != nil, model.inputs.count == 1 {
         let port = model.inputs[0]
         try request.bindRawInput(name: port.name, elementType: port.elementType, shape: port.shape)
@@ -241,11 +317,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     try request.check(against: model)
     do { shared = try SharedTensors(request, of: model, regions, for: client) } catch { throw .sharedMemory(error) }
     if request.keptByteCount <= ServingLimits.unreservedBytesMax { requestMemory = nil }
-    if request.parameters.timeoutMicros > 0 {
-      let (nanoseconds, overflow) = request.parameters.timeoutMicros.multipliedReportingOverflow(by: 1000)
-      let (deadline, carry) = receivedNanoseconds.addingReportingOverflow(Int64(overflow ? Int.max : nanoseconds))
-      latestStartNanoseconds = carry ? Int64.max : deadline
-    }
+    heed(request.parameters, of: model)
     batch = max(1, model.inputs.first?.shape.dimensions.first ?? 1)
     self.request = request
   }

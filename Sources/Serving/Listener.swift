@@ -13,7 +13,7 @@ final class Listener {
 
   /// Listens at `path`, which `claim` holds, and at the TCP address, if any.
   init(path: String, claim: consuming File, tcpAddress: TCPAddress?) throws(ServingError) {
-    self.claim = claim
+    self.claim = consume claim
     do throws(SystemError) {
       // First, since it leaves no file behind where the other fails.
       tcpSocket = try tcpAddress.map { (address) throws(SystemError) in

@@ -187,7 +187,10 @@ final class LoadedModel: @unchecked Sendable {
   @discardableResult
   func adoptThreadTimes(_ session: Session) -> String? {
     let before = session.preferredThreadCount
-    if let count = threadTimes.worthwhileThreadCount, threadTimes.isComplete(session) {
+    let period = configuration.periodNanoseconds
+    if threadTimes.isComplete(session),
+      let count = threadTimes.threadCount(forRunsPerSecond: period > 0 ? 1e9 / Double(period) : 0)
+    {
       session.preferredThreadCount = count
     } else if session.isFasterAlone {
       session.preferredThreadCount = 1

@@ -15,7 +15,8 @@ struct ModelClaims: Sendable {
   init(requestByteCount: Int) { self.requestByteCount = requestByteCount }
 
   init(_ configuration: ModelConfiguration, parsingByteCount: Int, requestByteCount: Int = 0) {
-    labelsByteCount = Mapping.roundedToPages(LoadedModel.labelsByteCount(configuration.labels))
+    labelsByteCount = Mapping.roundedToPages(
+      LoadedModel.labelsByteCount(configuration.labels) + configuration.selection.byteCount)
     self.parsingByteCount = parsingByteCount
     self.requestByteCount = requestByteCount
     describesPorts = true

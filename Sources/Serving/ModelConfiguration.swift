@@ -2,21 +2,17 @@ import Protocols
 
 /// What a model's `config.json` says, as far as this server heeds it; other members are ignored.
 struct ModelConfiguration: Equatable, Sendable {
-  /// Which versions to load, with Triton's names.
-  enum VersionPolicy: Equatable, Sendable {
-    case latest(Int)
-    case all
-    case specific([Int])
-  }
-
-  var versionPolicy = VersionPolicy.latest(1)
+  /// Which versions are loaded, and which of them requests get. Unlike the rest it may change while a version stays as it is.
+  var selection = VersionSelection()
   /// Names of the classes, by index.
   var labels: [String] = []
   /// How long it stays in memory when nobody asks it; nil: as the server has it.
   var keepAlive: KeepAlive?
   /// Least time from the start of one inference to the next one's: a promised rate is kept evenly, not outrun; 0: as they come.
   var periodNanoseconds: Int64 = 0
-
+  var queue = QueueConfiguration()
+  /// What a version has to get through before it serves; empty once it has.
+  var warmup: [WarmupSample] = []
   /// Whether results are kept for requests with the same inputs.
   var cachesResponses = false
 
@@ -28,15 +24,24 @@ struct ModelConfiguration: Equatable, Sendable {
     try reader.beginObject()
     while let key = try reader.nextKey() {
       switch key {
+      case "dynamic_batching": queue = try QueueConfiguration(&reader)
       case "labels": labels = try ModelConfiguration.labels(&reader)
       case "keep_alive": keepAlive = try ModelConfiguration.keepAlive(&reader)
+      case "model_warmup": warmup = try WarmupSample.list(&reader)
       case "rate": periodNanoseconds = try ModelConfiguration.period(&reader)
       case "response_cache": cachesResponses = try ModelConfiguration.responseCache(&reader)
-      case "version_policy": versionPolicy = try ModelConfiguration.policy(&reader)
-      default: try reader.skipValue()
+      default: if try !selection.read(key, &reader) { try reader.skipValue() }
       }
     }
     try reader.finish()
+    try selection.check()
+  }
+
+  /// Whether a version that was loaded with the other one may stay as it is.
+  func isAlike(_ other: ModelConfiguration) -> Bool {
+    var other = other
+    (other.selection, other.warmup) = (selection, warmup)
+    return self == other
   }
 
   private static func labels(_ reader: inout JSONReader) throws(ProtocolError) -> [String] {
@@ -107,87 +112,10 @@ struct ModelConfiguration: Equatable, Sendable {
     return count
   }
 
-  /// `{"latest":{"num_versions":N}}`, `{"all":{}}` or `{"specific":{"versions":[N,…]}}`.
-  private static func policy(_ reader: inout JSONReader) throws(ProtocolError) -> VersionPolicy {
-    var latest: Int?
-    var isAll = false
-    var specific: [Int]?
-    try beginObject(&reader, "version_policy", expected: "latest, all or specific")
-    while let key = try reader.nextKey() {
-      switch key {
-      case "latest": latest = try latestCount(&reader)
-      case "specific": specific = try versions(&reader)
-      default:
-        isAll = isAll || key == "all"
-        _ = try reader.skipValue()
-      }
-    }
-    if let latest { return .latest(latest) }
-    if isAll { return .all }
-    if let specific { return .specific(specific) }
-    throw .fieldInvalid(field: "version_policy", expected: "latest, all or specific")
-  }
-
-  private static func latestCount(_ reader: inout JSONReader) throws(ProtocolError) -> Int {
-    var count = 1
-    try beginObject(&reader, "latest", expected: "an object")
-    while let key = try reader.nextKey() {
-      guard key == "num_versions" else {
-        _ = try reader.skipValue()
-        continue
-      }
-      count = try positive(&reader, key, expected: "an integer of at least 1")
-    }
-    return count
-  }
-
-  private static func versions(_ reader: inout JSONReader) throws(ProtocolError) -> [Int] {
-    let expected = "a list of at most \(ServingLimits.versionsMax) integers of at least 1"
-    var versions: [Int] = []
-    try beginObject(&reader, "specific", expected: "an object")
-    while let key = try reader.nextKey() {
-      guard key == "versions" else {
-        _ = try reader.skipValue()
-        continue
-      }
-      guard try reader.peekKind() == .array else { throw .fieldInvalid(field: key, expected: expected) }
-      versions = []
-      try reader.beginArray()
-      while try reader.nextElement() {
-        guard versions.count < ServingLimits.versionsMax else { throw .fieldInvalid(field: key, expected: expected) }
-        versions.append(try positive(&reader, key, expected: expected))
-      }
-    }
-    return versions
-  }
-
   private static func beginObject(
     _ reader: inout JSONReader, _ field: String, expected: String
   ) throws(ProtocolError) {
     guard try reader.peekKind() == .object else { throw .fieldInvalid(field: field, expected: expected) }
     try reader.beginObject()
-  }
-
-  private static func positive(
-    _ reader: inout JSONReader, _ field: String, expected: String
-  ) throws(ProtocolError) -> Int {
-    guard try reader.peekKind() == .number else { throw .fieldInvalid(field: field, expected: expected) }
-    let value = try reader.readInteger()
-    guard value >= 1, let number = Int(exactly: value) else { throw .fieldInvalid(field: field, expected: expected) }
-    return number
-  }
-
-  /// The versions to load of those there are (ascending). Errors: one that is asked for by number and absent.
-  func selected(of versions: [Int], model: String) throws(ServingError) -> [Int] {
-    guard !versions.isEmpty else { throw .noVersion(model: model) }
-    switch versionPolicy {
-    case .latest(let count): return Array(versions.suffix(count))
-    case .all: return versions
-    case .specific(let wanted):
-      for version in wanted where !versions.contains(version) {
-        throw .versionAbsent(model: model, version: version)
-      }
-      return versions.filter { wanted.contains($0) }
-    }
   }
 }

@@ -53,5 +53,10 @@ struct ModelDirectory: Sendable {
     path + "/" + model + "/\(version)/" + ModelRepository.modelFileName
   }
 
+  /// A file that a warm-up reads: the version's own, or the model's.
+  func warmupFile(_ name: String, of model: String, version: Int? = nil) -> String {
+    path + "/" + model + (version.map { "/\($0)" } ?? "") + "/warmup/" + name
+  }
+
   func configurationFile(of model: String) -> String { path + "/" + model + "/config.json" }
 }

@@ -13,32 +13,43 @@ struct ModelLoader: Sendable {
     let result: Result<LoadedModel, ServingError>
   }
 
+  /// What came of a model.
+  struct Loaded: Sendable {
+    var outcomes: [Outcome] = []
+    var selection = VersionSelection()
+
+    var models: [LoadedModel] { outcomes.compactMap { try? $0.result.get() } }
+  }
+
   /// Loads the versions that the configuration selects. `current` are those loaded already: an unchanged one is kept.
   /// `configuration` replaces the repository's; whoever brought it holds `holding` bytes. Errors: what keeps every version from
   /// loading.
   func load(
     _ name: String, configuration text: String?, current: [LoadedModel], holding: Int = 0
-  ) throws(ServingError) -> [Outcome] {
+  ) throws(ServingError) -> Loaded {
     let (configuration, parsing) = try configuration(of: name, replacedBy: text, holding: holding)
     // The request took as much again twice before the job had its turn.
     let claims = ModelClaims(configuration, parsingByteCount: max(parsing, 2 * holding), requestByteCount: holding)
-    let versions = try configuration.selected(of: directory.versions(of: name), model: name)
-    var outcomes: [Outcome] = []
+    let versions = try configuration.selection.selected(of: directory.versions(of: name), model: name)
+    var loaded = Loaded(selection: configuration.selection)
     for version in versions {
       do throws(ServingError) {
         let model = try load(name, version, configuration, claims, current: current.first { $0.version == version })
-        outcomes.append(Outcome(version: version, result: .success(model)))
+        loaded.outcomes.append(Outcome(version: version, result: .success(model)))
       } catch {
-        outcomes.append(Outcome(version: version, result: .failure(error)))
+        loaded.outcomes.append(Outcome(version: version, result: .failure(error)))
       }
     }
-    return outcomes
+    return loaded
   }
 
   /// Loads a model anew if its configuration is not the one that `current` were loaded with; else nil.
-  func reload(_ name: String, current: [LoadedModel]) throws(ServingError) -> [Outcome]? {
+  func reload(
+    _ name: String, current: [LoadedModel], selection: VersionSelection?
+  ) throws(ServingError) -> Loaded? {
     let (configuration, _) = try configuration(of: name, replacedBy: nil, holding: 0)
-    guard current.contains(where: { $0.configuration != configuration }) else { return nil }
+    guard configuration.selection != selection || !current.allSatisfy({ $0.configuration.isAlike(configuration) })
+    else { return nil }
     return try load(name, configuration: nil, current: current)
   }
 
@@ -47,13 +58,22 @@ struct ModelLoader: Sendable {
   ) throws(ServingError) -> LoadedModel {
     let path = directory.file(of: name, version: version)
     if let current, current.fileFault.met == nil, current.residency.state != .retired,
-      current.configuration == configuration, let status = try? FileSystem.status(of: path),
+      current.configuration.isAlike(configuration), let status = try? FileSystem.status(of: path),
       FileIdentity(status) == current.file
     {
       _ = try residents.wake(current, holding: claims.requestByteCount)
       return current
     }
-    return try load(name: name, version: version, path: path, configuration: configuration, claims: claims)
+    var serving = configuration
+    serving.warmup = []
+    let model = try load(name: name, version: version, path: path, configuration: serving, claims: claims)
+    do throws(ServingError) {
+      try ModelWarmup(directory: directory, residents: residents).run(configuration.warmup, model)
+    } catch {
+      residents.retire(model)
+      throw error
+    }
+    return model
   }
 
   /// Loads a version from a file. Errors: it is no regular file, no model, or does not fit.
@@ -82,7 +102,7 @@ struct ModelLoader: Sendable {
       }
       version = found
     } else {
-      guard let highest = try configuration.selected(of: versions, model: name).last else {
+      guard let highest = try configuration.selection.selected(of: versions, model: name).last else {
         throw .noVersion(model: name)
       }
       version = highest

@@ -12,6 +12,8 @@ final class ModelMetrics {
   var executionCount = 0
   /// Requests that wait or run.
   var pendingCount = 0
+  /// How often it has lost its share of the requests to other versions.
+  var rollbackCount = 0
   var durations = Durations()
   var failureNanoseconds: Int64 = 0
   /// Requests answered from the response cache, and those looked up in vain; with the time that it took.
@@ -19,6 +21,10 @@ final class ModelMetrics {
   var cacheMissCount = 0
   var cacheHitNanoseconds: Int64 = 0
   var cacheMissNanoseconds: Int64 = 0
+  /// Of the last run with its inputs and outputs; nil before it.
+  var lastComputeNanoseconds: Int64?
+  /// While somebody watches.
+  var latencies: LatencyWindow?
   /// Wall clock, since 1970.
   var lastInferenceMilliseconds: Int64 = 0
 
@@ -48,12 +54,18 @@ final class ModelMetrics {
     self.version = version
   }
 
+  private func note(_ durations: Durations) {
+    self.durations += durations
+    guard let latencies else { return }
+    if !latencies.note(durations.requestNanoseconds, at: Clock.nowNanoseconds) { self.latencies = nil }
+  }
+
   /// Answered with a result that was kept: no inference.
   func hit(_ durations: Durations) {
     successCount += 1
     cacheHitCount += 1
     cacheHitNanoseconds += durations.lookupNanoseconds
-    self.durations += durations
+    note(durations)
   }
 
   func succeeded(_ durations: Durations, batch: Int) {
@@ -64,7 +76,9 @@ final class ModelMetrics {
     successCount += 1
     inferenceCount += batch
     executionCount += 1
-    self.durations += durations
+    lastComputeNanoseconds =
+      durations.inputNanoseconds + durations.inferenceNanoseconds + durations.outputNanoseconds
+    note(durations)
     lastInferenceMilliseconds = Clock.wallMilliseconds
   }
 

@@ -13,7 +13,7 @@ public struct ModelRefusal: Sendable {
   /// What the model takes at least, and what is left when every other model sleeps.
   public let neededByteCount: Int
   public let availableByteCount: Int
-  /// The least budget in which this server runs the model while every other one sleeps.
+  /// The least budget in which this server runs the model, for one client, while every other one sleeps.
   public let leastBudgetByteCount: Int
   /// Nil where `leastBudgetByteCount` is for running the model; else a file that this budget has no room to read: the least is
   /// for reading it, and more may be needed to run the model.

@@ -32,7 +32,10 @@ extension ModelRepository {
   private func row(_ entry: Entry, _ version: Version) -> RepositoryIndexEntry {
     let number = "\(version.number)"
     if version.isReady, let model = version.model {
-      let reason = model.residency.state == .asleep ? "asleep: comes back at the next request" : ""
+      let reason =
+        entry.traffic?.isRolledBack(version.number) == true
+        ? "rolled back: answers only requests that name it"
+        : model.residency.state == .asleep ? "asleep: comes back at the next request" : ""
       return .init(name: entry.name, version: number, state: .ready, reason: version.failure?.message ?? reason)
     }
     if entry.pendingLoads > 0 { return .init(name: entry.name, version: number, state: .loading) }

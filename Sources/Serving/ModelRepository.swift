@@ -7,7 +7,7 @@ final class ModelRepository {
 
   let directory: ModelDirectory
   /// In byte order of the names.
-  private(set) var entries: [Entry] = []
+  var entries: [Entry] = []
 
   /// A model and its versions.
   struct Entry {
@@ -16,6 +16,15 @@ final class ModelRepository {
     var versions: [Version] = []
     /// Loads that are under way.
     var pendingLoads = 0
+    /// What the configuration of the versions that were loaded last says of them; nil before.
+    var selection: VersionSelection?
+    /// Answers of versions that share requests; nil where they do not.
+    var traffic: TrafficWatch?
+    /// How often it has been unloaded.
+    var unloadCount = 0
+    /// Loads that failed one after the other for passing reasons, and when the next one is due.
+    var retryCount = 0
+    var retryDueNanoseconds = Int64.max
     /// Why the whole model could not be loaded.
     var failure: ServingError?
 
@@ -39,11 +48,22 @@ final class ModelRepository {
 
   // MARK: Looking up
 
-  /// The loaded model that a request means; without a version the highest. Errors: unknown, not loaded, loading, failed.
-  func model(_ reference: ModelReference) throws(ServingError) -> LoadedModel {
+  /// The loaded model that a request means; without a version the one that gets most requests, or the highest. Errors: unknown,
+  /// not loaded, loading, failed.
+  func model(_ reference: ModelReference) throws(ServingError) -> LoadedModel { try route(reference) { nil }.model }
+
+  /// The same, where requests without a version are shared among versions by `key`; and whether it was found so.
+  func route(
+    _ reference: ModelReference, _ key: () -> RoutingKey?
+  ) throws(ServingError) -> (model: LoadedModel, isShared: Bool) {
     guard let index = index(of: reference.name) else { throw .unknownModel(reference.name) }
     let entry = entries[index]
-    let wanted = reference.version.map { ModelDirectory.version($0) ?? 0 }
+    if reference.version == nil, entry.traffic != nil, let model = entry.shared(by: key()) { return (model, true) }
+    return (try model(reference, entry), false)
+  }
+
+  private func model(_ reference: ModelReference, _ entry: Entry) throws(ServingError) -> LoadedModel {
+    let wanted = reference.version.map { entry.number(of: $0) ?? 0 }
     if let model = entry.loaded.first(where: { wanted == nil || $0.version == wanted }) {
       if let failure = model.fileFault.reported { throw failure }
       return model
@@ -59,7 +79,7 @@ final class ModelRepository {
     throw version.failure ?? .modelUnavailable(model: entry.name, reason: "version \(wanted) is \(version.reason)")
   }
 
-  private func index(of name: String) -> Int? { entries.firstIndex { $0.name == name } }
+  func index(of name: String) -> Int? { entries.firstIndex { $0.name == name } }
 
   /// The entry of a model that is in the repository now, even if it was put there after the last scan.
   func entry(_ name: String) throws(ServingError) -> Entry {
@@ -108,19 +128,30 @@ final class ModelRepository {
     if let index = index(of: name) { entries[index].pendingLoads += 1 }
   }
 
-  /// Takes over what was loaded; versions that were not selected are unloaded. Returns the first failure.
-  func finishLoad(_ name: String, _ result: Result<[ModelLoader.Outcome], ServingError>) -> ServingError? {
+  func endLoad(_ name: String) {
+    if let index = index(of: name) { entries[index].pendingLoads = max(0, entries[index].pendingLoads - 1) }
+  }
+
+  func unloadCount(_ name: String) -> Int { index(of: name).map { entries[$0].unloadCount } ?? 0 }
+
+  /// Takes over what was loaded; versions that were not selected are unloaded, unless one that was could not be loaded: then they
+  /// stay in service. Returns the first failure.
+  func finishLoad(_ name: String, _ result: Result<ModelLoader.Loaded, ServingError>) -> ServingError? {
     guard let index = index(of: name) else { return nil }
     entries[index].pendingLoads = max(0, entries[index].pendingLoads - 1)
     switch result {
     case .failure(let error):
       entries[index].failure = error
       return error
-    case .success(let outcomes):
+    case .success(let loaded):
+      let outcomes = loaded.outcomes
       entries[index].failure = nil
       var failure: ServingError?
+      let isWhole = outcomes.allSatisfy { if case .success = $0.result { true } else { false } }
       for place in entries[index].versions.indices
-      where !outcomes.contains(where: { $0.version == entries[index].versions[place].number }) {
+      where (isWhole || entries[index].versions[place].model == nil)
+        && !outcomes.contains(where: { $0.version == entries[index].versions[place].number })
+      {
         entries[index].versions[place].model = nil
         entries[index].versions[place].failure = nil
         entries[index].versions[place].reason = "not selected by the version policy"
@@ -129,6 +160,7 @@ final class ModelRepository {
         let place = ensure(outcome.version, at: index)
         switch outcome.result {
         case .success(let model):
+          if entries[index].versions[place].model !== model { entries[index].traffic?.forget(outcome.version) }
           entries[index].versions[place].model = model
           entries[index].versions[place].failure = nil
         case .failure(let error):
@@ -137,6 +169,7 @@ final class ModelRepository {
           failure = failure ?? error
         }
       }
+      if isWhole || entries[index].selection == nil { entries[index].select(loaded.selection) }
       return failure
     }
   }
@@ -158,6 +191,10 @@ final class ModelRepository {
   func unload(_ name: String) {
     guard let index = index(of: name) else { return }
     entries[index].failure = nil
+    entries[index].traffic = nil
+    entries[index].selection = nil
+    entries[index].unloadCount += 1
+    entries[index].retryDueNanoseconds = Int64.max
     for place in entries[index].versions.indices {
       entries[index].versions[place].model = nil
       entries[index].versions[place].failure = nil

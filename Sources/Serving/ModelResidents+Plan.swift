@@ -14,9 +14,10 @@ extension ModelResidents {
     let planned = try findingRoom(for: file, sparing: nil, claims) { () throws(SessionError) -> Planned in
       try withForecast(file, sparing: nil, claims) {
         (forecast: borrowing MemoryForecast, taken: Int) throws(SessionError) -> Planned in
-        guard let entry = forecast.entry(budgetByteCount: wanted ?? forecast.fullBudgetByteCount) else {
-          return .refusal(refusal(forecast, taken: taken, budgetByteCount: wanted ?? 0))
-        }
+        let budgetByteCount = wanted ?? forecast.fullBudgetByteCount
+        guard budgetByteCount >= forecast.leastBudgetByteCount,
+          let entry = forecast.entry(budgetByteCount: budgetByteCount)
+        else { return .refusal(refusal(forecast, taken: taken, budgetByteCount: budgetByteCount)) }
         let memory = PlanDocument.Memory(
           budgetByteCount: budget.limitByteCount, takenByteCount: taken,
           availableByteCount: budget.availableByteCount, reclaimableByteCount: reclaimableByteCount(sparing: nil))
@@ -64,11 +65,19 @@ extension ModelResidents {
     do { working = try budget.reserve(opened.openingByteCount, for: .metadata) } catch { throw .memory(error) }
     let forecast = MemoryForecast(
       opened, threadCount: pool.threadCount, rates: DeviceRates.cached(kernels.name) ?? DeviceRates(),
-      takenByteCount: taken, preparingByteCount: claims.preparingByteCount, heldByteCount: ports)
+      takenByteCount: taken, preparingByteCount: claims.preparingByteCount, heldByteCount: ports,
+      marginByteCount: ModelResidents.exchangeByteCount(opened.graph))
     let result = try body(forecast, taken)
     _ = consume forecast
     _ = consume working
     return result
+  }
+
+  /// What one client's inference takes beside the model: its tensors, both ways, and what comes and goes meanwhile.
+  static func exchangeByteCount(_ graph: Graph) -> Int {
+    (graph.inputs + graph.outputs).reduce(ServingLimits.variationBytes) {
+      $0 + Mapping.roundedToPages(graph.tensors[$1].byteCount)
+    }
   }
 
   // MARK: Refusals
@@ -89,7 +98,8 @@ extension ModelResidents {
     return .modelMemory(
       ModelRefusal(
         neededByteCount: needed, availableByteCount: available,
-        leastBudgetByteCount: max(least, taken + claims.parsingByteCount), unreadPath: file.path, isModel: true,
+        leastBudgetByteCount: max(least, taken + claims.parsingByteCount) + ServingLimits.variationBytes,
+        unreadPath: file.path, isModel: true,
         holders: holders))
   }
 
@@ -98,7 +108,8 @@ extension ModelResidents {
     guard case .tooLarge(.doesNotFit(let needed, let available, let least)) = error else { return error }
     return .modelMemory(
       ModelRefusal(
-        neededByteCount: needed, availableByteCount: available, leastBudgetByteCount: least, unreadPath: path,
+        neededByteCount: needed, availableByteCount: available,
+        leastBudgetByteCount: least + ServingLimits.variationBytes, unreadPath: path,
         isModel: false, holders: holders))
   }
 

@@ -166,6 +166,15 @@ final class ModelResidents: @unchecked Sendable {
     }
   }
 
+  /// What a session leaves of the budget that is free when it is made.
+  private enum Headroom {
+    /// Some for requests of any kind, and one of its own.
+    case forClients
+    /// One request of its own.
+    case forItself
+    case none
+  }
+
   /// What a session was offered; nothing where its file could not be read.
   private struct Offer {
     var memoryByteCount: Int?
@@ -177,23 +186,24 @@ final class ModelResidents: @unchecked Sendable {
   ) throws(SessionError) -> (session: Session, ports: HeldMemory?) {
     // A session takes what there is: it is to leave some for requests, unless it needs that itself.
     var offer = Offer()
-    let headroom = ServingLimits.headroomByteCount(budget.limitByteCount)
-    do throws(SessionError) {
-      return try session(file, describingPorts, leaving: headroom, &offer)
-    } catch {
-      guard let offered = offer.memoryByteCount,
-        case .memory(.doesNotFit(let needed, offered, let least)) = error
-      else { throw error }
-      guard needed <= offer.availableByteCount else {
-        throw .memory(.doesNotFit(needed: needed, available: offer.availableByteCount, leastBudget: least))
+    for headroom in [Headroom.forClients, .forItself] {
+      do throws(SessionError) {
+        return try session(file, describingPorts, leaving: headroom, &offer)
+      } catch {
+        guard let offered = offer.memoryByteCount,
+          case .memory(.doesNotFit(let needed, offered, let least)) = error
+        else { throw error }
+        guard needed <= offer.availableByteCount else {
+          throw .memory(.doesNotFit(needed: needed, available: offer.availableByteCount, leastBudget: least))
+        }
       }
+      workspace.trim()
     }
-    workspace.trim()
-    return try session(file, describingPorts, leaving: 0, &offer)
+    return try session(file, describingPorts, leaving: .none, &offer)
   }
 
   private func session(
-    _ file: borrowing File, _ describesPorts: Bool, leaving headroom: Int, _ offer: inout Offer
+    _ file: borrowing File, _ describesPorts: Bool, leaving headroom: Headroom, _ offer: inout Offer
   ) throws(SessionError) -> (session: Session, ports: HeldMemory?) {
     let opened: ModelFile
     do { opened = try ModelFile.open(file, budget: budget) } catch { throw SessionError(error) }
@@ -203,7 +213,14 @@ final class ModelResidents: @unchecked Sendable {
       do { ports = HeldMemory(try budget.reserve(byteCount, for: .metadata)) } catch { throw .memory(error) }
     }
     let available = budget.availableByteCount
-    let wanted = max(0, available - headroom)
+    let exchange = ModelResidents.exchangeByteCount(opened.graph)
+    let left =
+      switch headroom {
+      case .forClients: max(ServingLimits.headroomByteCount(budget.limitByteCount), exchange)
+      case .forItself: exchange
+      case .none: 0
+      }
+    let wanted = max(0, available - left)
     offer = Offer(memoryByteCount: wanted, availableByteCount: available)
     let session = try Session(
       opened, kernels: kernels, pool: pool, budget: budget, workspace: workspace, memoryByteCount: wanted)

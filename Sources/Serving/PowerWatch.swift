@@ -14,6 +14,7 @@ final class PowerWatch {
   private(set) var changeCount = 0
   private(set) var changedMilliseconds = Clock.wallMilliseconds
   private var lastLookNanoseconds: Int64
+  private let firstMark: EnergyMark
   /// Tells when a profile's file changes; nil where that cannot be watched.
   private let files: FilesNotice?
   var filesDescriptor: Int32? { files?.descriptor }
@@ -28,19 +29,30 @@ final class PowerWatch {
     configuration.target?.power.complete(&readings)
     decision = governor.decide(readings, nowNanoseconds: now)
     lastLookNanoseconds = now
+    firstMark = EnergyMark(
+      readings, nanoseconds: now, runCount: 0, coreNanoseconds: Clock.processCPUNanoseconds)
+  }
+
+  /// What runs since the start took, by the processors' counters, the battery or the target's figures; nil where none says.
+  func energy(runCount: Int, coreNanoseconds: Int64) -> EnergyEstimate? {
+    let last = EnergyMark(
+      readings, nanoseconds: Clock.nowNanoseconds, runCount: runCount, coreNanoseconds: coreNanoseconds)
+    let strongest = configuration.target?.power.clusters.first?.activeMilliwatts
+    return EnergyEstimate(from: firstMark, to: last, milliwattsPerCore: strongest)
   }
 
   /// Never where there is nothing to read: an idle machine is left alone.
   var dueNanoseconds: Int64 { sensors.pollIntervalNanoseconds.map { lastLookNanoseconds + $0 } ?? Int64.max }
 
-  /// Reads and decides. Returns whether what runs may take has changed.
+  /// Reads and decides. Returns whether the state, the source, the profile or the threads have changed; how long runs rest in
+  /// between changes often and a little.
   func look(_ now: Int64) -> Bool {
     lastLookNanoseconds = now
     readings = sensors.read(nowNanoseconds: now)
     configuration.target?.power.complete(&readings)
     let last = decision
     decision = governor.decide(readings, nowNanoseconds: now)
-    guard !decision.asksSame(as: last) else { return false }
+    guard !decision.isAlike(last) else { return false }
     changeCount += 1
     changedMilliseconds = Clock.wallMilliseconds
     return true
@@ -76,11 +88,10 @@ private final class FilesNotice {
 }
 
 extension PowerDecision {
-  /// Whether runs may take the same as before; reasons and headroom change with every reading.
-  fileprivate func asksSame(as other: PowerDecision) -> Bool {
+  /// Whether people would call it the same decision.
+  fileprivate func isAlike(_ other: PowerDecision) -> Bool {
     state == other.state && source == other.source && profile == other.profile && threadCount == other.threadCount
-      && processors == other.processors && dutyPercent == other.dutyPercent
-      && batchWindowMicros == other.batchWindowMicros && spins == other.spins
+      && processors == other.processors
   }
 }
 

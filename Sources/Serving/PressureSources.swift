@@ -156,25 +156,43 @@ final class PressureSources {
   private func tightestGroup() -> PressureReadings.Share? {
     var tightest: PressureReadings.Share?
     for group in groups {
-      let (limitFile, usageFile) =
-        group.isUnified
-        ? ("/memory.max", "/memory.current") : ("/memory.limit_in_bytes", "/memory.usage_in_bytes")
-      guard let limit = PressureSources.number(group.directory + limitFile), limit < 1 << 60,
-        let usage = PressureSources.number(group.directory + usageFile), limit >= 0, usage >= 0
-      else { continue }
-      var share = PressureReadings.Share(limitByteCount: limit, usedByteCount: usage)
-      // Pages of files are charged too, and can always be given back: a group that reads is always full.
-      if limit - min(usage, limit) < 2 * PressureReadings.groupFloor(limit) {
-        for name in ["inactive_file", "active_file"] {
-          let file = group.directory + "/memory.stat"
-          let count = MemoryInformation.counter(group.isUnified ? name : "total_" + name, in: file) ?? 0
-          share.usedByteCount -= min(share.usedByteCount, max(0, count))
-        }
+      guard var share = group.isUnified ? unifiedShare(group.directory) : share(group.directory) else { continue }
+      if share.leftByteCount < 2 * PressureReadings.groupFloor(share.limitByteCount) {
+        share.usedByteCount -= min(share.usedByteCount, cacheByteCount(group.directory, isUnified: group.isUnified))
       }
       if let found = tightest, found.leftByteCount <= share.leftByteCount { continue }
       tightest = share
     }
     return tightest
+  }
+
+  private func share(_ directory: String) -> PressureReadings.Share? {
+    guard let limit = PressureSources.number(directory + "/memory.limit_in_bytes"),
+      let usage = PressureSources.number(directory + "/memory.usage_in_bytes"), (0..<1 << 60).contains(limit),
+      usage >= 0
+    else { return nil }
+    return .init(limitByteCount: limit, usedByteCount: usage)
+  }
+
+  /// Over memory.high tasks are held up, at memory.max the kernel kills: the lower one is the limit.
+  private func unifiedShare(_ directory: String) -> PressureReadings.Share? {
+    let limits = ["/memory.max", "/memory.high"].compactMap { PressureSources.number(directory + $0) }
+    guard let limit = limits.min(), let usage = PressureSources.number(directory + "/memory.current"),
+      (0..<1 << 60).contains(limit), usage >= 0
+    else { return nil }
+    return .init(limitByteCount: limit, usedByteCount: usage)
+  }
+
+  /// Pages of files are charged to a group too. Those that nobody maps can always be given back.
+  private func cacheByteCount(_ directory: String, isUnified: Bool) -> Int {
+    let file = directory + "/memory.stat"
+    func count(_ name: String) -> Int { max(0, MemoryInformation.counter(name, in: file) ?? 0) }
+    let names =
+      isUnified
+      ? ["inactive_file", "active_file", "file_mapped"]
+      : ["total_inactive_file", "total_active_file", "total_mapped_file"]
+    let (cached, hasOverflow) = count(names[0]).addingReportingOverflow(count(names[1]))
+    return hasOverflow ? 0 : max(0, cached - count(names[2]))
   }
 
   private static func number(_ path: String) -> Int? { ControlGroups.words(in: path).first.flatMap { Int($0) } }

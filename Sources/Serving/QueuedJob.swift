@@ -10,8 +10,13 @@ class QueuedJob: @unchecked Sendable {
   var deadlineNanoseconds = Int64.max
   /// When it may start: a promised rate is kept, not outrun. Set before it is submitted.
   var earliestNanoseconds: Int64 = 0
+  /// Nil: no request. Set before it is submitted; then the queue's alone until it is finished.
+  var ticket: JobTicket?
   /// Whether it computes enough to warm the machine: then it takes part in pauses.
   var isPaced: Bool { false }
+
+  /// Whether all that came before it has to have run: also what waits for its time.
+  var runsAfterAll: Bool { false }
 
   init(connection: UInt64) { self.connection = connection }
 

@@ -1,5 +1,4 @@
 import Devices
-import System
 
 /// Reads the configurations of loaded models again, and loads those anew of which one has changed. Nothing of it counts before
 /// everything has succeeded.
@@ -10,12 +9,13 @@ final class ReloadJob: QueuedJob, @unchecked Sendable {
     var current: [LoadedModel]
     /// Versions that could not be loaded before either.
     let failed: [Int]
+    let selection: VersionSelection?
     /// Nil: its configuration is the same.
-    var outcomes: [ModelLoader.Outcome]?
+    var loaded: ModelLoader.Loaded?
 
     /// Models that the job has made.
     var made: [LoadedModel] {
-      (outcomes ?? []).compactMap { try? $0.result.get() }.filter { model in !current.contains { $0 === model } }
+      (loaded?.models ?? []).filter { model in !current.contains { $0 === model } }
     }
   }
 
@@ -25,10 +25,11 @@ final class ReloadJob: QueuedJob, @unchecked Sendable {
 
   init(_ entries: [ModelRepository.Entry], loader: ModelLoader) {
     self.loader = loader
-    parts = entries.filter { !$0.loaded.isEmpty }.map { entry in
+    parts = entries.map { entry in
       Part(
         name: entry.name, current: entry.loaded,
-        failed: entry.versions.filter { $0.failure != nil && $0.model == nil }.map { $0.number })
+        failed: entry.versions.filter { $0.failure != nil && $0.model == nil }.map { $0.number },
+        selection: entry.selection)
     }
     super.init(connection: 0)
   }
@@ -36,16 +37,16 @@ final class ReloadJob: QueuedJob, @unchecked Sendable {
   override func run() {
     do throws(ServingError) {
       for index in parts.indices {
-        let outcomes = try loader.reload(parts[index].name, current: parts[index].current)
-        parts[index].outcomes = outcomes
-        for outcome in outcomes ?? [] where !parts[index].failed.contains(outcome.version) {
+        let part = parts[index]
+        parts[index].loaded = try loader.reload(part.name, current: part.current, selection: part.selection)
+        for outcome in parts[index].loaded?.outcomes ?? [] where !part.failed.contains(outcome.version) {
           _ = try outcome.result.get()
         }
       }
     } catch {
       failure = error
       for model in parts.flatMap({ $0.made }) { loader.residents.retire(model) }
-      parts = []
+      for index in parts.indices { parts[index].loaded = nil }
     }
   }
 
@@ -54,14 +55,15 @@ final class ReloadJob: QueuedJob, @unchecked Sendable {
     if reason == nil, let power = server.power {
       do throws(TargetError) { try server.reloadProfiles(power) } catch { reason = error.message }
     }
-    for part in parts where part.outcomes != nil {
+    for part in parts {
       // Somebody may have loaded or unloaded it meanwhile: that counts.
       let isAsItWas = server.repository.loaded(part.name).elementsEqual(part.current) { $0 === $1 }
-      guard reason == nil, isAsItWas, let outcomes = part.outcomes else {
+      guard reason == nil, isAsItWas, let loaded = part.loaded else {
+        server.repository.endLoad(part.name)
         server.retire(part.made, part.name)
         continue
       }
-      let failure = server.repository.finishLoad(part.name, .success(outcomes))
+      let failure = server.repository.finishLoad(part.name, .success(loaded))
       server.retire(part.current, part.name)
       server.log.load(part.name, server.repository, failure: failure)
     }

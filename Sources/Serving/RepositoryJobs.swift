@@ -9,17 +9,20 @@ final class LoadJob: QueuedJob, @unchecked Sendable {
   /// The reservation of the configuration's text, which waits with the job.
   private var configurationMemory: HeldMemory?
   private var current: [LoadedModel]
-  private var result: Result<[ModelLoader.Outcome], ServingError>?
+  /// The model's unloads before it was submitted.
+  private let unloadCount: Int
+  private var result: Result<ModelLoader.Loaded, ServingError>?
 
   init(
     connection: UInt64, name: String, loader: ModelLoader, configuration: String?, configurationMemory: HeldMemory?,
-    current: [LoadedModel]
+    entry: ModelRepository.Entry
   ) {
     self.name = name
     self.loader = loader
     self.configuration = configuration
     self.configurationMemory = configurationMemory
-    self.current = current
+    current = entry.loaded.filter { $0.fileFault.reported == nil }
+    unloadCount = entry.unloadCount
     super.init(connection: connection)
   }
 
@@ -37,10 +40,17 @@ final class LoadJob: QueuedJob, @unchecked Sendable {
   override func finish(_ server: Server) -> Answer {
     guard let result else { return Answer(.stopping) }
     self.result = nil
+    guard server.repository.unloadCount(name) == unloadCount else {
+      // Unloaded meanwhile: nothing of it serves.
+      server.repository.endLoad(name)
+      if case .success(let loaded) = result { server.retire(loaded.models, name) }
+      return Answer(.modelUnavailable(model: name, reason: "unloaded"))
+    }
     let before = server.repository.loaded(name)
     let failure = server.repository.finishLoad(name, result)
     server.retire(before, name)
     server.log.load(name, server.repository, failure: failure)
+    server.retryLater(name, failure, isWanted: connection == 0)
     return failure.map { Answer($0) } ?? .empty
   }
 }
@@ -82,6 +92,8 @@ final class UnloadJob: QueuedJob, @unchecked Sendable {
     super.init(connection: connection)
   }
 
+  override var runsAfterAll: Bool { true }
+
   override func run() {
     for model in models { residents.retire(model) }
     models = []
@@ -89,7 +101,8 @@ final class UnloadJob: QueuedJob, @unchecked Sendable {
 
   override func finish(_ server: Server) -> Answer {
     server.repository.dropRetired(name)
-    server.log.line("model \(name) unloaded; \(server.log.budget(server.budget))")
+    server.log.line(
+      "model \(name) unloaded; \(server.log.budget(server.budget))", of: Log.Subject(model: name))
     return .empty
   }
 }

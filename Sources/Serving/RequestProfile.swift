@@ -8,19 +8,24 @@ struct RequestProfile {
   private var recording: Recording
   /// The bound of the text, and the reservation of all of it.
   private let jsonBytesMax: Int
-  private let held: HeldMemory
+  private let traceBytesMax: Int
+  let held: HeldMemory
   /// Threads that took part.
   private var threadCount = 1
 
   /// Finds memory for it, before the model runs.
-  init(_ session: Session, _ model: LoadedModel, _ residents: ModelResidents) throws(ServingError) {
+  init(
+    _ session: Session, _ model: LoadedModel, _ residents: ModelResidents, isTraced: Bool
+  ) throws(ServingError) {
     let textBytesMax = session.operatorSummaries.reduce(256) { $0 + RequestProfile.jsonBytesMax($1) }
-    let byteCount = session.recordingByteCount + session.residenciesByteCount + textBytesMax
+    let traceBytesMax = isTraced ? textBytesMax + session.operatorSummaries.count * TraceEvents.eventBytesMax : 0
+    let byteCount =
+      session.recordingByteCount + session.residenciesByteCount + textBytesMax + traceBytesMax
     held = try residents.findingRoom(sparing: model) { () throws(MemoryError) in
       try residents.buffers.reserve(byteCount)
     }
     recording = session.makeRecording()
-    jsonBytesMax = textBytesMax
+    (jsonBytesMax, self.traceBytesMax) = (textBytesMax, traceBytesMax)
   }
 
   /// Names of members and numbers take less than 400 bytes.
@@ -56,5 +61,23 @@ struct RequestProfile {
     assert(json.bytes.count <= jsonBytesMax, "a profile's bound is too low")
     withExtendedLifetime(held) {}
     return json.bytes
+  }
+
+  /// The operators as events of a trace, one after the other from the run's start on; of a chain's members each is the sum over
+  /// its stripes.
+  func traceEvents(_ session: Session, start: Int64) -> [UInt8] {
+    var events = TraceEvents(byteCountMax: traceBytesMax)
+    var start = start
+    let residencies = session.weightResidencies
+    for (index, summary) in session.operatorSummaries.enumerated() {
+      let nanoseconds = recording.nanoseconds(index)
+      events.add(summary.name, "operator", lane: TraceEvents.workerLane, start: start, nanoseconds: nanoseconds) {
+        OperatorDocument.write(summary, residencies[index], to: &$0)
+        $0.member("busy_ns", Int(recording.busyNanoseconds(index)))
+      }
+      start += nanoseconds
+    }
+    assert(events.bytes.count <= traceBytesMax, "a trace's bound is too low")
+    return events.bytes
   }
 }

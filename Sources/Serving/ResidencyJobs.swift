@@ -96,6 +96,8 @@ final class RetireJob: QueuedJob, @unchecked Sendable {
     super.init(connection: 0)
   }
 
+  override var runsAfterAll: Bool { true }
+
   override func run() {
     for model in models { residents.retire(model) }
     models = []

@@ -1,14 +1,15 @@
 import Memory
 import System
 
-/// A bounded queue between the event loop and the one thread that runs models: first come first served among those whose time
-/// has come.
+/// A bounded queue between the event loop and the one thread that runs models; `JobQueue` says who is next.
 final class Scheduler: @unchecked Sendable {
   private let lock = Lock()
   /// Guarded by `lock`.
-  private var queue: [QueuedJob] = []
+  private var queue: JobQueue
   private var finished: [QueuedJob] = []
   private var isStopping = false
+  /// Whether a job runs, on whichever thread.
+  private var isRunning = false
   private var pace = Pace()
   /// Counts submissions; the worker sleeps on it.
   private let submissions = Futex()
@@ -19,7 +20,7 @@ final class Scheduler: @unchecked Sendable {
   init(budget: MemoryBudget, capacity: Int) throws(ServingError) {
     stack = try Scheduler.reserveStack(budget)
     do { wakeUp = try WakeUp() } catch { throw .system(error) }
-    queue.reserveCapacity(capacity)
+    queue = JobQueue(capacity: capacity)
     finished.reserveCapacity(capacity)
   }
 
@@ -62,31 +63,61 @@ final class Scheduler: @unchecked Sendable {
   /// Returns whether there was room below `limit`. `isFirst`: before everything that waits.
   func submit(_ job: QueuedJob, limit: Int, isFirst: Bool = false) -> Bool {
     let isTaken = lock.withLock {
-      guard queue.count < limit, !isStopping else { return false }
-      if isFirst { queue.insert(job, at: 0) } else { queue.append(job) }
+      guard !isStopping else { return false }
+      guard isFirst else { return queue.append(job, limit: limit) == nil }
+      if queue.count < limit { queue.insertFirst(job) }
+      return queue.count <= limit
+    }
+    if isTaken { wakeWorker() }
+    return isTaken
+  }
+
+  /// Lets a request wait; returns why not.
+  func submit(_ job: QueuedJob, limit: Int, userLimit: Int) -> JobQueue.Refusal? {
+    let refusal = lock.withLock {
+      isStopping ? .full(limit: 0) : queue.append(job, limit: limit, userLimit: userLimit)
+    }
+    if refusal == nil { wakeWorker() }
+    return refusal
+  }
+
+  private func wakeWorker() {
+    submissions.add(1)
+    submissions.wakeOne()
+  }
+
+  /// Runs a job on this thread, the event loop's, where nothing else runs or waits: no thread has to be woken then for it or for
+  /// its answer. Returns whether it did.
+  func runHere(_ job: QueuedJob) -> Bool {
+    let start = Clock.nowNanoseconds
+    let isTaken = lock.withLock {
+      guard queue.isEmpty, !isRunning, !isStopping, dueNanoseconds(job) <= start else { return false }
+      isRunning = true
       return true
     }
     guard isTaken else { return false }
-    submissions.add(1)
-    submissions.wakeOne()
+    job.run()
+    let hasNext = lock.withLock {
+      isRunning = false
+      if job.isPaced { pace.ran(from: start, to: Clock.nowNanoseconds) }
+      return !queue.isEmpty
+    }
+    if hasNext { wakeWorker() }
     return true
   }
 
   /// Lets paced jobs run so many percent of the time from now on.
   func setDuty(percent: Int) {
-    lock.withLock { pace.dutyPercent = percent }
-    submissions.add(1)
-    submissions.wakeOne()
+    let hasChanged = lock.withLock {
+      let hasChanged = pace.dutyPercent != percent
+      pace.dutyPercent = percent
+      return hasChanged
+    }
+    if hasChanged { wakeWorker() }
   }
 
   /// Takes a job back that has not been started; returns whether it still waited.
-  func withdraw(_ job: QueuedJob) -> Bool {
-    lock.withLock {
-      guard let index = queue.firstIndex(where: { $0 === job }) else { return false }
-      queue.remove(at: index)
-      return true
-    }
-  }
+  func withdraw(_ job: QueuedJob) -> Bool { lock.withLock { queue.remove(job) } }
 
   /// The jobs finished since the last call.
   func takeFinished() -> [QueuedJob] {
@@ -108,8 +139,11 @@ final class Scheduler: @unchecked Sendable {
       if let job {
         job.run()
         lock.withLock {
+          isRunning = false
           finished.append(job)
-          if job.isPaced { pace.ran(from: now, to: Clock.nowNanoseconds) }
+          let end = Clock.nowNanoseconds
+          queue.ran(job, nanoseconds: end - now)
+          if job.isPaced { pace.ran(from: now, to: end) }
         }
         wakeUp.signal()
       } else if isStopping {
@@ -120,14 +154,17 @@ final class Scheduler: @unchecked Sendable {
     }
   }
 
-  /// The first job that may start. Holding `lock`.
+  /// The next job that may start. Holding `lock`.
   private func takeDue(_ now: Int64) -> QueuedJob? {
-    guard let index = queue.firstIndex(where: { dueNanoseconds($0) <= now }) else { return nil }
-    return queue.remove(at: index)
+    guard !isRunning, let job = queue.take(now, dueNanoseconds) else { return nil }
+    isRunning = true
+    return job
   }
 
   /// When the next job may start; nil where none waits. Holding `lock`.
-  private var nextDue: Int64? { queue.reduce(nil as Int64?) { min($0 ?? Int64.max, dueNanoseconds($1)) } }
+  private var nextDue: Int64? {
+    isRunning ? nil : queue.nextDue(dueNanoseconds)
+  }
 
   private func dueNanoseconds(_ job: QueuedJob) -> Int64 {
     job.isPaced ? max(job.earliestNanoseconds, pace.restsUntilNanoseconds) : job.earliestNanoseconds

@@ -23,7 +23,7 @@ extension Server {
       resumeAccepting()
     } catch {
       // Out of descriptors: a closed connection gives one back. Until then the event would come again and again.
-      log.line("cannot accept a client: \(error.message)")
+      log.line("cannot accept a client: \(error.message)", .warning)
       stopAccepting()
     }
   }
@@ -87,8 +87,9 @@ extension Server {
 
   func close(_ connection: Connection) {
     guard connections[connection.slot] === connection else { return }
-    // Nobody waits for an inference any more. One that runs already finishes and finds no connection; so do loads and
-    // unloads, which the repository counts on.
+    // Nobody waits for an inference any more. One that runs already stops and finds no connection; loads and unloads finish,
+    // which the repository counts on.
+    connection.hangup.store(1)
     if let job = connection.job as? InferenceJob, scheduler.withdraw(job) { job.dropped() }
     if let job = connection.job as? RoomJob { _ = scheduler.withdraw(job) }
     poll.remove(connection.socket.descriptor)

@@ -7,8 +7,9 @@ extension Server {
     ServerMetadata(
       name: "thimble", version: configuration.version,
       extensions: [
-        "binary_tensor_data", "classification", "model_configuration", "model_repository",
+        "binary_tensor_data", "classification", "logging", "model_configuration", "model_repository",
         "model_repository(unload_dependents)", "parameters", "schedule_policy", "statistics", "system_shared_memory",
+        "trace",
       ])
   }
 
@@ -16,12 +17,7 @@ extension Server {
     let versions = repository.loaded(model.name).reversed().map { "\($0.version)" }
     return ModelMetadata(
       name: model.name, versions: versions, platform: "thimble",
-      inputs: model.inputs.map {
-        TensorMetadata(name: $0.name, elementType: $0.elementType, dimensions: $0.shape.dimensions)
-      },
-      outputs: model.outputs.map {
-        TensorMetadata(name: $0.name, elementType: $0.elementType, dimensions: $0.shape.dimensions)
-      })
+      inputs: model.inputs.map { $0.metadata }, outputs: model.outputs.map { $0.metadata })
   }
 
   /// The statistics of a model's loaded version, of all of its loaded versions, or of all models.
@@ -41,4 +37,8 @@ extension Server {
     metrics.append(new)
     return new
   }
+}
+
+extension Session.Port {
+  var metadata: TensorMetadata { .init(name: name, elementType: elementType, dimensions: shape.dimensions) }
 }

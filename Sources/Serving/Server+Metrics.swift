@@ -8,19 +8,20 @@ extension Server {
     writeCounters(&writer)
     writeDurations(&writer)
     writeCache(&writer)
+    writeTraffic(&writer)
     writeMemory(&writer)
     writeResidency(&writer)
     writePower(&writer)
     writeProcess(&writer)
   }
 
-  /// A bound on what `writeMetrics` writes: fourteen families have a sample for each model asked or loaded, two for each model
+  /// A bound on what `writeMetrics` writes: fifteen families have a sample for each model asked or loaded, two for each model
   /// loaded. A sample takes its family's name and labels, 20 digits twice, and the model's name.
   var metricsBytesMax: Int {
     // A model that has not been asked yet has counters too.
     for model in repository.loadedModels { _ = metrics(of: model) }
-    let samples = metrics.reduce(0) { $0 + 16 * (120 + $1.model.jsonByteCount) }
-    return 16_384 + samples
+    let samples = metrics.reduce(0) { $0 + 17 * (120 + $1.model.jsonByteCount) }
+    return 16_384 + 3 * 160 * (ClientUsage.sharesMax + 1) + samples + trafficBytesMax
   }
 
   private func write(
@@ -38,6 +39,9 @@ extension Server {
     write(&writer, "nv_inference_request_failure", .counter, "Requests answered with an error") { $0.failureCount }
     write(&writer, "nv_inference_count", .counter, "Inferences, each element of a batch counted") { $0.inferenceCount }
     write(&writer, "nv_inference_exec_count", .counter, "Runs of the network") { $0.executionCount }
+    write(&writer, "thimble_traffic_rollbacks_total", .counter, "Shares of requests lost for errors") {
+      $0.rollbackCount
+    }
     write(&writer, "nv_inference_pending_request_count", .gauge, "Requests that wait or run") { $0.pendingCount }
   }
 

@@ -17,7 +17,7 @@ extension Server {
       try? poll.add(notice.descriptor, notice.interest, token: Server.powerToken)
     }
     if let descriptor = power.filesDescriptor { try? poll.add(descriptor, .readable, token: Server.powerToken) }
-    heed(power)
+    heed(power, says: true)
   }
 
   func takePowerNotice() {
@@ -25,7 +25,7 @@ extension Server {
     let reloads = power.takeFilesNotice()
     if reloads {
       do throws(TargetError) { try reloadProfiles(power) } catch {
-        log.line("power: profiles stay as they were: \(error.message)")
+        log.line("power: profiles stay as they were: \(error.message)", .error)
       }
     } else if power.notices.take() {
       lookAtPower(power, Clock.nowNanoseconds)
@@ -47,11 +47,12 @@ extension Server {
   }
 
   private func lookAtPower(_ power: PowerWatch, _ now: Int64) {
-    if power.look(now) { heed(power) }
+    let hasChanged = power.look(now)
+    heed(power, says: hasChanged)
   }
 
   /// Runs that start from now on take what was decided.
-  private func heed(_ power: PowerWatch) {
+  private func heed(_ power: PowerWatch, says: Bool) {
     let decision = power.decision
     var effort = ComputeEffort()
     if !power.configuration.fixesThreads {
@@ -60,8 +61,9 @@ extension Server {
     }
     effort.spins = decision.spins
     effort.state = decision.state.name
-    residents.effort = effort
+    if effort != residents.effort { residents.effort = effort }
     scheduler.setDuty(percent: decision.dutyPercent)
+    guard says else { return }
     log.line(
       "power: \(decision.reason): \(effort.threadLimit == Int.max ? residents.pool.threadCount : decision.threadCount) "
         + "of \(residents.pool.threadCount) threads, \(decision.dutyPercent) % of the time (profile \(decision.profile))"
@@ -69,6 +71,11 @@ extension Server {
   }
 
   func writePower(_ writer: inout MetricsWriter) {
+    let users = clients.named
+    writer.family("thimble_client_inferences_total", .counter, help: "Inferences by the user of the socket's peer")
+    for (name, share) in users { writer.sample([.init("user", name)], share.inferenceCount) }
+    writer.family("thimble_client_core_seconds_total", .counter, help: "Times of inferences times their threads")
+    for (name, share) in users { writer.sample([.init("user", name)], Double(share.coreNanoseconds) / 1e9) }
     guard let power else { return }
     let decision = power.decision
     writer.family("thimble_governor_state", .gauge, help: "Heat: 0 nominal, 1 fair, 2 serious, 3 critical")
@@ -83,10 +90,20 @@ extension Server {
       writer.family("thimble_governor_headroom", .gauge, help: "0 is 25 degrees below the passive trip, 1 is at it")
       writer.sample([], headroom)
     }
-    if let energy = power.readings.energyMicrojoules {
-      writer.family("thimble_energy_joules_total", .counter, help: "What the processors took since the start")
-      writer.sample([], Double(energy) / 1e6)
+    guard let energy = energy(power) else { return }
+    writer.family("thimble_energy_joules_total", .counter, help: "Since the start, by whose word `source` says")
+    let source = MetricsWriter.Label("source", energy.source.rawValue)
+    writer.sample([source], energy.joules)
+    writer.family("thimble_client_energy_joules_total", .counter, help: "Each user's part, by its time of the cores")
+    for (name, share) in users {
+      writer.sample([.init("user", name), source], energy.joules(ofCoreNanoseconds: share.coreNanoseconds))
     }
+  }
+
+  /// What all runs since the start took; nil where nobody says.
+  func energy(_ power: PowerWatch) -> EnergyEstimate? {
+    power.energy(
+      runCount: metrics.reduce(0) { $0 + $1.executionCount }, coreNanoseconds: Clock.processCPUNanoseconds)
   }
 }
 
@@ -96,8 +113,13 @@ struct GovernorDocument: JSONWritable {
   let readings: PowerReadings
   let changeCount: Int
   let changedMilliseconds: Int64
+  /// Since the start; nil where nobody says.
+  let energy: EnergyEstimate?
+  let clients: ClientUsage
 
-  init(_ power: PowerWatch) {
+  init(_ power: PowerWatch, _ energy: EnergyEstimate?, _ clients: ClientUsage) {
+    self.energy = energy
+    self.clients = clients
     decision = power.decision
     readings = power.readings
     changeCount = power.changeCount
@@ -109,6 +131,32 @@ struct GovernorDocument: JSONWritable {
     decision.writeMembers(to: &json)
     json.member("changes", changeCount)
     json.member("changed_at_ms", Int(changedMilliseconds))
+    if let energy {
+      json.key("energy")
+      json.beginObject()
+      json.key("joules")
+      json.double(energy.joules)
+      json.member("inferences", energy.runCount)
+      if let joules = energy.joulesPerRun {
+        json.key("joules_per_inference")
+        json.double(joules)
+      }
+      json.member("source", energy.source.rawValue)
+      json.key("clients")
+      json.beginArray()
+      for (name, share) in clients.named {
+        json.beginObject()
+        json.member("user", name)
+        json.member("inferences", share.inferenceCount)
+        json.key("core_seconds")
+        json.double(Double(share.coreNanoseconds) / 1e9)
+        json.key("joules")
+        json.double(energy.joules(ofCoreNanoseconds: share.coreNanoseconds))
+        json.endObject()
+      }
+      json.endArray()
+      json.endObject()
+    }
     json.key("sensors")
     readings.write(to: &json)
     json.endObject()
@@ -116,7 +164,8 @@ struct GovernorDocument: JSONWritable {
 
   /// Each reading's share is its texts and some numbers.
   var jsonBytesMax: Int {
-    var byteCount = 4096 + decision.reason.jsonByteCount + 21 * decision.processors.count
+    var byteCount =
+      4096 + 160 * (ClientUsage.sharesMax + 1) + decision.reason.jsonByteCount + 21 * decision.processors.count
     for zone in readings.zones { byteCount += 256 + zone.type.jsonByteCount }
     for device in readings.coolingDevices { byteCount += 160 + device.type.jsonByteCount }
     for cluster in readings.clusters { byteCount += 256 + 21 * (cluster.cores.count + cluster.siblings.count) }

@@ -47,7 +47,7 @@ extension Server {
     buffers.keepsSpares = step.to < .spares
     log.line(
       "memory pressure: \(step.isDown ? "down" : "up") from \(step.from.name) to \(step.to.name): \(change.cause); "
-        + log.budget(budget))
+        + log.budget(budget), step.isDown ? .warning : .information)
   }
 
   /// Has the worker do what the rung asks, unless it is at it.
@@ -68,7 +68,9 @@ extension Server {
   /// When there is something to do besides clients and jobs.
   var housekeepingDueNanoseconds: Int64 {
     guard !isStopping else { return Int64.max }
-    var due = min(pressure.dueNanoseconds(canGive: canGive), calibrationDueNanoseconds, powerDueNanoseconds)
+    var due = min(
+      pressure.dueNanoseconds(canGive: canGive), calibrationDueNanoseconds, powerDueNanoseconds,
+      repositoryDueNanoseconds, retryDueNanoseconds)
     if !isPuttingToSleep {
       for model in residents.models { due = min(due, model.sleepDueNanoseconds(configuration.keepAlive)) }
     }
@@ -78,6 +80,8 @@ extension Server {
   func keepHouse(_ now: Int64) {
     guard !isStopping else { return }
     govern(now)
+    followRepository(now)
+    retryLoads(now)
     if now >= pressure.dueNanoseconds(canGive: canGive) {
       lookAtPressure(now)
       armNotices()

@@ -7,9 +7,9 @@ extension Server {
   func begin(_ connection: Connection) {
     let limit =
       switch connection.route {
-      case .infer: configuration.limits.bodyBytesMax
+      case .infer, .predict: configuration.limits.bodyBytesMax
       // Its texts need no reservation.
-      case .plan, .sharedMemory: ServingLimits.unreservedBytesMax
+      case .plan, .sharedMemory, .logging, .traceSetting: ServingLimits.unreservedBytesMax
       default: ServingLimits.controlBodyBytesMax
       }
     do throws(ServingError) {
@@ -38,10 +38,12 @@ extension Server {
   private func prepareBody(_ connection: Connection, _ head: HTTPRequestHead) throws(ServingError) {
     var model: LoadedModel?
     switch connection.route {
-    case .infer(let reference):
+    case .infer(let reference), .predict(let reference):
       model = try repository.model(reference)
       try checkPressure()
-    case .repositoryIndex, .repositoryLoad, .repositoryUnload, .plan, .sharedMemory: break
+    case .repositoryIndex, .repositoryLoad, .repositoryUnload, .plan, .sharedMemory, .logging(isChange: true),
+      .traceSetting(_, isChange: true):
+      break
     case .methodNotAllowed(let allow): throw .methodNotAllowed(allow: allow)
     case .notFound: throw .noSuchPath
     default: return  // a GET's body means nothing
@@ -67,7 +69,11 @@ extension Server {
     lastUseNanoseconds = Clock.nowNanoseconds
     do throws(ServingError) {
       if let refusal = connection.refusal { throw refusal }
-      if case .infer(let reference) = connection.route { return try infer(connection, reference) }
+      switch connection.route {
+      case .infer(let reference): return try infer(connection, reference)
+      case .predict(let reference): return try infer(connection, reference, isPrediction: true)
+      default: break
+      }
       guard let answer = try answer(connection) else { return }
       send(answer, to: connection)
     } catch {
@@ -95,12 +101,22 @@ extension Server {
     case .modelMetadata(let reference):
       let metadata = metadata(of: try repository.model(reference))
       return try hold(metadata.jsonBytesMax) { metadata.write(to: &$0) }
+    case .modelStatus(let reference):
+      let status = try repository.status(reference)
+      return try hold(status.jsonBytesMax) { status.write(to: &$0) }
+    case .modelSignature(let reference):
+      let model = try repository.model(reference)
+      var signature = TensorSignature(metadata(of: model))
+      signature.metadata.versions = ["\(model.version)"]
+      return try hold(signature.jsonBytesMax) { signature.write(to: &$0) }
     case .modelReady(let reference):
       let model = try repository.model(reference)
       try model.checkReadiness()
       return Answer(bytes: ModelReadiness(name: model.name, isReady: true).jsonBytes)
     case .modelConfiguration(let reference):
-      let document = ConfigurationDocument(model: try repository.model(reference))
+      let model = try repository.model(reference)
+      let selection = repository.index(of: model.name).flatMap { repository.entries[$0].selection }
+      let document = ConfigurationDocument(model: model, selection: selection ?? model.configuration.selection)
       return try hold(document.jsonBytesMax) { document.write(to: &$0) }
     case .statistics(let reference):
       let statistics = try statistics(reference)
@@ -108,7 +124,7 @@ extension Server {
     case .metrics: return try metricsPage()
     case .governor:
       guard let power else { throw .noSuchPath }
-      let document = GovernorDocument(power)
+      let document = GovernorDocument(power, energy(power), clients)
       return try hold(document.jsonBytesMax) { document.write(to: &$0) }
     case .sharedMemory(let kind, let action): return try sharedMemory(connection, kind, action)
     case .residents:
@@ -123,8 +139,12 @@ extension Server {
     case .repositoryLoad(let name): try load(name, for: connection)
     case .repositoryUnload(let name): try unload(name, for: connection)
     case .plan: try plan(for: connection)
+    case .logging(let isChange): return try logging(connection, isChange: isChange)
+    case .traceSetting(let model, let isChange): return try traceSetting(connection, model, isChange: isChange)
+    case .trace: return try traceAnswer()
+    case .activity: return try activity()
     case .methodNotAllowed(let allow): throw .methodNotAllowed(allow: allow)
-    case .notFound, .infer: throw .noSuchPath
+    case .notFound, .infer, .predict: throw .noSuchPath
     }
     return nil
   }
@@ -159,28 +179,57 @@ extension Server {
 
   // MARK: Jobs
 
-  private func infer(_ connection: Connection, _ reference: ModelReference) throws(ServingError) {
-    let model = try repository.model(reference)
+  private func infer(
+    _ connection: Connection, _ reference: ModelReference, isPrediction: Bool = false
+  ) throws(ServingError) {
+    let (model, isShared) = try route(connection, reference)
     try checkPressure()
     guard let body = connection.takeBodyMemory() else {
       throw .malformed(.fieldMissing(field: "inputs", owner: "request"))
     }
     let job = InferenceJob(
       connection: connection.token, model: model, metrics: metrics(of: model), body: body,
-      headerContentLength: connection.head?.inferenceHeaderContentLength, residents: residents, regions: regions,
-      client: regions.count == 0 ? .nobody : connection.client)
+      headerContentLength: connection.head?.inferenceHeaderContentLength, isPrediction: isPrediction,
+      residents: residents, regions: regions,
+      client: regions.count == 0 ? .nobody : connection.client, hangup: connection.hangup)
+    job.isShared = isShared
+    if trace.isOn { job.isTraced = trace.samples(model.name) }
     do throws(ServingError) {
       try job.prepare()
-      if let answer = job.keptAnswer() { return send(answer, to: connection) }
+      lastActivityNanoseconds = job.receivedNanoseconds
+      if mayCompute(0), let answer = job.keptAnswer() {
+        computed(since: job.receivedNanoseconds)
+        if isShared { noteShared(job.metrics, nil) }
+        return send(answer, to: connection)
+      }
       let limit = configuration.limits.queuedRequestsMax
       job.earliestNanoseconds = model.nextSlotNanoseconds
-      guard scheduler.submit(job, limit: limit) else { throw .queueFull(limit: limit) }
+      job.ticket?.user = connection.socketUser
+      if runsHere(job), scheduler.runHere(job) {
+        computed(since: job.receivedNanoseconds)
+        return send(job.finish(self), to: connection)
+      }
+      job.ticket?.use = connection.use
+      switch scheduler.submit(job, limit: limit, userLimit: configuration.limits.userRequestsMax) {
+      case nil: break
+      case .full(let limit): throw .queueFull(limit: limit)
+      case .userFull(let limit): throw .clientQueueFull(limit: limit)
+      case .groupFull(let limit): throw .modelQueueFull(model: model.name, limit: limit)
+      }
       model.takeSlot(job.earliestNanoseconds)
     } catch {
-      return send(job.refused(error), to: connection)
+      if isShared { noteShared(job.metrics, error) }
+      return refuse(job, error, of: connection)
     }
     connection.wait(for: job)
-    lastActivityNanoseconds = job.receivedNanoseconds
+  }
+
+  /// Whether the event loop may run a job itself, going by how long the model took last.
+  private func runsHere(_ job: InferenceJob) -> Bool {
+    guard job.isShort, let nanoseconds = job.metrics.lastComputeNanoseconds else { return false }
+    let limit = isOnlyEvent ? ServingLimits.loopRunNanosecondsMax : ServingLimits.busyLoopRunNanosecondsMax
+    // Where threads have their places this one is not moved there.
+    return nanoseconds <= limit && mayCompute(nanoseconds) && residents.effort.processors.isEmpty
   }
 
   /// A job's deadline has passed: it is answered at once if it has not been started.
@@ -189,8 +238,16 @@ extension Server {
       job.deadlineNanoseconds = Int64.max
       return
     }
-    send(inference.refused(inference.tooLate), to: connection)
+    refuse(inference, inference.tooLate, of: connection)
     advance(connection, mayReceive: false)
+  }
+
+  /// Answers a request that never gets to the worker.
+  private func refuse(_ job: InferenceJob, _ error: ServingError, of connection: Connection) {
+    if log.isVerbose {
+      log.inference(job.metrics, error, nanoseconds: Clock.nowNanoseconds - job.receivedNanoseconds)
+    }
+    send(job.refused(error), to: connection)
   }
 
   /// The worker is done with a job.
@@ -199,6 +256,7 @@ extension Server {
     let answer = job.finish(self)
     if job.connection != 0 { lastUseNanoseconds = Clock.nowNanoseconds }
     guard let connection = connection(job.connection), connection.job === job else { return }
+    if let ticket = job.ticket { connection.use = ticket.use }
     send(answer, to: connection)
     advance(connection, mayReceive: false)
   }
@@ -255,7 +313,7 @@ extension Server {
     buffers.trim()
     let job = LoadJob(
       connection: connection.token, name: name, loader: loader, configuration: request.configuration,
-      configurationMemory: memory, current: entry.loaded.filter { $0.fileFault.reported == nil })
+      configurationMemory: memory, entry: entry)
     try submitControl(job)
     repository.beginLoad(name)
     connection.wait(for: job)

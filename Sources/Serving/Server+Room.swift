@@ -28,8 +28,10 @@ extension Server {
 
   /// The model that the connection's request means.
   func model(of connection: Connection) -> LoadedModel? {
-    guard case .infer(let reference) = connection.route else { return nil }
-    return try? repository.model(reference)
+    switch connection.route {
+    case .infer(let reference), .predict(let reference): try? repository.model(reference)
+    default: nil
+    }
   }
 
   /// Goes on with who waited for room.

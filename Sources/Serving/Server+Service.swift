@@ -36,12 +36,17 @@ extension Server {
     service.tell(
       "RELOADING=1\nMONOTONIC_USEC=\(Clock.nowNanoseconds / 1000)", status: "reading the configuration again")
     buffers.trim()
-    isReloading = scheduler.submit(ReloadJob(repository.entries, loader: loader), limit: Int.max)
+    let entries = repository.entries.filter { !$0.loaded.isEmpty }
+    isReloading = scheduler.submit(ReloadJob(entries, loader: loader), limit: Int.max)
+    guard isReloading else { return }
+    for entry in entries { repository.beginLoad(entry.name) }
   }
 
   func finishReloading(_ failure: String?) {
     isReloading = false
-    log.line(failure.map { "nothing is changed: \($0)" } ?? "the configuration has been read again")
+    log.line(
+      failure.map { "nothing is changed: \($0)" } ?? "the configuration has been read again",
+      failure == nil ? .information : .error)
     if let failure {
       service.tell("READY=1", status: "the last reload changed nothing: \(failure)")
     } else {

@@ -22,10 +22,13 @@ public final class Server: @unchecked Sendable {
   let regions: SharedRegions
   let loader: ModelLoader
   let pressure: PressureWatch
+  /// Nil: models are loaded and unloaded by requests alone.
+  let watch: RepositoryWatch?
   /// Nil: nothing is governed.
   let power: PowerWatch?
   let service: ServiceWatch
   let log: Log
+  let trace: TraceBook
   let poll: EventPoll
   let startedMilliseconds = Clock.wallMilliseconds
   private let signals: TerminationSignals?
@@ -45,6 +48,10 @@ public final class Server: @unchecked Sendable {
   var isAccepting = false
   /// Whether clients wait in the queue of the socket until models have given up memory.
   var isMakingRoomForClients = false
+  /// Whether what is handled now was alone: nobody else is served later for it.
+  private(set) var isOnlyEvent = false
+  /// How long the loop may still compute answers itself before it looks for others' events.
+  private var turnNanosecondsLeft: Int64 = 0
   /// Whether the worker has a `PressureJob` or a `SleepJob`.
   var isGivingUp = false
   var isPuttingToSleep = false
@@ -55,9 +62,13 @@ public final class Server: @unchecked Sendable {
   var wantsReload = false
   /// When a client last came, asked, or was answered.
   var lastUseNanoseconds = Clock.nowNanoseconds
+  /// When the next load is to be tried again, or earlier.
+  var retryDueNanoseconds = Int64.max
   /// When a request last began or ended.
   var lastActivityNanoseconds = Clock.nowNanoseconds
   var metrics: [ModelMetrics] = []
+  /// What users have had of the cores.
+  var clients = ClientUsage()
   /// When a drain ends at the latest; nil while the server is not stopping.
   private(set) var drainDeadlineNanoseconds: Int64?
   private var isCut = false
@@ -67,6 +78,7 @@ public final class Server: @unchecked Sendable {
   static let signalToken: UInt64 = 2
   static let pressureToken: UInt64 = 3
   static let powerToken: UInt64 = 4
+  static let repositoryToken: UInt64 = 5
   static let firstConnectionToken: UInt64 = 16
 
   /// Reserves the server's own memory. Create `signals` before any other thread.
@@ -90,12 +102,14 @@ public final class Server: @unchecked Sendable {
     residents = try ModelResidents(
       kernels: kernels, pool: pool, budget: budget, buffers: buffers,
       responseCacheByteCount: configuration.responseCacheByteCount)
+    watch = configuration.watchesRepository ? try RepositoryWatch(directory) : nil
     loader = ModelLoader(directory: directory, residents: residents)
     pressure = PressureWatch(PressureSources(root: configuration.systemRoot))
     power = configuration.power.map { PowerWatch($0, root: configuration.systemRoot) }
-    let log = Log(isQuiet: configuration.isQuiet)
+    let log = Log(configuration.log, isQuiet: configuration.isQuiet)
     self.log = log
     service = ServiceWatch(configuration.service, log: log)
+    trace = TraceBook(folder: configuration.traceFolder)
     connections = (0..<slots).map { _ in nil }
     freeSlots = Array((0..<slots).reversed())
     self.signals = signals
@@ -144,6 +158,7 @@ public final class Server: @unchecked Sendable {
     self.listener = listener
     startWatchingPressure()
     startGoverning()
+    startWatchingRepository()
     lastUseNanoseconds = Clock.nowNanoseconds
     tellReady()
     if wantsReload {
@@ -168,7 +183,7 @@ public final class Server: @unchecked Sendable {
       if isToldToStop() { throw .stopping }
       service.tell(status: "loading \(name)")
       _ = try repository.entry(name)
-      let result: Result<[ModelLoader.Outcome], ServingError>
+      let result: Result<ModelLoader.Loaded, ServingError>
       do throws(ServingError) {
         result = .success(try loader.load(name, configuration: nil, current: []))
       } catch {
@@ -176,6 +191,7 @@ public final class Server: @unchecked Sendable {
       }
       let failure = repository.finishLoad(name, result)
       log.load(name, repository, failure: failure)
+      retryLater(name, failure, isWanted: true)
     }
     if isToldToStop() { throw .stopping }
   }
@@ -195,6 +211,7 @@ public final class Server: @unchecked Sendable {
   public func run() throws(ServingError) -> Ending {
     while true {
       let timeout = timeoutMilliseconds()
+      turnNanosecondsLeft = ServingLimits.loopRunNanosecondsMax
       do throws(SystemError) { try poll.wait(timeoutMilliseconds: timeout) { handle($0) } } catch {
         throw .system(error)
       }
@@ -204,14 +221,20 @@ public final class Server: @unchecked Sendable {
     }
     scheduler.stop(waits: !isCut)
     if isCut {
-      log.line("stopped with \(connectionCount) requests unanswered")
+      log.line("stopped with \(connectionCount) requests unanswered", .warning)
       return .cut
     }
     log.line("stopped")
     return .drained
   }
 
+  /// Whether the loop may compute for so long now. Else one client's requests, sent in one go, would keep the others waiting.
+  func mayCompute(_ nanoseconds: Int64) -> Bool { nanoseconds <= turnNanosecondsLeft }
+
+  func computed(since start: Int64) { turnNanosecondsLeft -= Clock.nowNanoseconds - start }
+
   private func handle(_ event: EventPoll.Event) {
+    isOnlyEvent = event.isOnly
     switch event.token {
     case Server.listenerToken: acceptClients()
     case Server.schedulerToken:
@@ -224,6 +247,7 @@ public final class Server: @unchecked Sendable {
       }
     case Server.pressureToken: takePressureNotice()
     case Server.powerToken: takePowerNotice()
+    case Server.repositoryToken: watch?.takeNotice(Clock.nowNanoseconds)
     default: handleConnection(event)
     }
   }

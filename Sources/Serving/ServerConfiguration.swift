@@ -14,6 +14,8 @@ public struct ServerConfiguration: Sendable {
   /// Where to listen for TCP connections too; nil: nowhere.
   public var tcpAddress: TCPAddress?
   public var initialLoad = InitialLoad.everything
+  /// Whether changes of the repository's files load and unload models.
+  public var watchesRepository = false
   public var limits = ServingLimits()
   /// How long models stay in memory that nobody asks and that say nothing of it themselves.
   public var keepAlive = KeepAlive.forever
@@ -29,6 +31,10 @@ public struct ServerConfiguration: Sendable {
   public var systemRoot = ""
   /// The program's version, for `GET /v2`.
   public var version: String
+  /// What the log says until a client changes it, and how.
+  public var log = LogSettings()
+  /// A folder where traces are written besides being kept; nil: nowhere.
+  public var traceFolder: String?
   /// Whether to say nothing on standard error.
   public var isQuiet = false
 

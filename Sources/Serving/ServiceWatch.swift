@@ -13,7 +13,7 @@ final class ServiceWatch {
     do throws(SystemError) {
       manager = try environment.notifyPath.map { (path) throws(SystemError) in try ServiceManager(notifying: path) }
     } catch {
-      log.line("the service manager is told nothing: \(error.message)")
+      log.line("the service manager is told nothing: \(error.message)", .warning)
       manager = nil
     }
     // Bounded, so that nothing overflows: some 12 days.
@@ -29,7 +29,7 @@ final class ServiceWatch {
     case .none: return
     case .some(let manager):
       do throws(SystemError) { try manager.tell(lines) } catch {
-        log.line("the service manager was not told: \(error.message)")
+        log.line("the service manager was not told: \(error.message)", .warning)
       }
     }
   }

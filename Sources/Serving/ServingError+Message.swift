@@ -34,6 +34,9 @@ extension ServingError {
   private var stateMessage: String {
     switch self {
     case .queueFull(let limit): "\(limit) requests wait already: try again later"
+    case .modelQueueFull(let model, let limit): "\(limit) requests wait for model \(model) already: try again later"
+    case .clientQueueFull(let limit): "\(limit) requests of yours wait already: try again later"
+    case .cancelled: "the client has gone"
     case .tooManyConnections(let limit): "\(limit) clients are connected already: try again later"
     case .tooLate(let micros): "the request waited longer than its timeout of \(micros) µs"
     case .stopping: "the server is stopping"
@@ -56,10 +59,12 @@ extension ServingError {
     case .noVersion(let model):
       "model \(model) has no version: put a file at \(model)/1/\(ModelRepository.modelFileName)"
     case .versionAbsent(let model, let version):
-      "model \(model) has no version \(version), which its version_policy asks for"
+      "model \(model) has no version \(version), which its configuration asks for"
     case .configuration(let path, let reason): "\(path): \(reason)"
     case .modelFile(let path, let error): "\(path): \(error.message)"
     case .notAFile(let path): "\(path) is not a regular file: put the model there, or a link to it"
+    case .warmup(let model, let version, let sample, let reason):
+      "warm-up \(ServingError.quoted(sample)) of model \(model) version \(version): \(reason)"
     case .alreadyServing(let path):
       "a server answers at \(path) already: stop it, or give another --socket"
     case .notASocket(let path): "\(path) exists and is not a socket: remove it, or give another --socket"

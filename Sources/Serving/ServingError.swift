@@ -22,8 +22,12 @@ public enum ServingError: Error, Sendable {
 
   // What the daemon cannot do now
   case queueFull(limit: Int)
+  case modelQueueFull(model: String, limit: Int)
+  case clientQueueFull(limit: Int)
   case tooManyConnections(limit: Int)
   case tooLate(timeoutMicros: Int)
+  /// The client has gone.
+  case cancelled
   case stopping
   case modelLoading(String)
   /// Not loaded, for the reason given.
@@ -48,6 +52,7 @@ public enum ServingError: Error, Sendable {
   case configuration(path: String, reason: String)
   case modelFile(path: String, ModelFileError)
   case notAFile(path: String)
+  case warmup(model: String, version: Int, sample: String, reason: String)
 
   // Why the daemon does not start
   case alreadyServing(path: String)
@@ -67,17 +72,28 @@ extension ServingError {
     case .noSuchPath, .unknownModel, .unknownVersion, .noVersion, .versionAbsent, .modelUnavailable: .notFound
     case .methodNotAllowed: .methodNotAllowed
     case .inputMissing, .inputUnknown, .inputType, .inputShape, .outputUnknown, .outputRepeated: .badRequest
-    case .queueFull, .tooManyConnections, .tooLate, .stopping, .modelLoading, .busyMemory, .memoryPressure:
+    case .queueFull, .modelQueueFull, .clientQueueFull, .cancelled, .tooManyConnections, .tooLate, .stopping,
+      .modelLoading, .busyMemory, .memoryPressure:
       .serviceUnavailable
     case .memory, .tooLarge, .modelMemory: .insufficientStorage
-    case .repository, .configuration, .modelFile, .notAFile, .alreadyServing, .notASocket, .notAListener, .limits,
-      .system, .modelChanged:
+    case .repository, .configuration, .modelFile, .notAFile, .warmup, .alreadyServing, .notASocket, .notAListener,
+      .limits, .system, .modelChanged:
       .internalServerError
     }
   }
 
   /// Whether the same request may succeed a little later.
   var isTransient: Bool { status == .serviceUnavailable }
+
+  /// Whether the same load may succeed a little later, though nobody has changed anything.
+  var mayPass: Bool {
+    switch self {
+    case .memory(.refusedByKernel), .modelFile(_, .changed), .modelFile(_, .unreadable): true
+    case .repository(let error), .modelFile(_, .system(let error)), .system(let error):
+      error.isShortage || error.code == SystemError.inputOutput
+    default: isTransient
+    }
+  }
 
   /// What `Retry-After` says where a later try may succeed.
   var retryAfterSeconds: Int? {

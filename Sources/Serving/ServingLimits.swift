@@ -8,12 +8,16 @@ public struct ServingLimits: Sendable {
   /// Requests that wait for the worker. Each belongs to a connection; fewer than `connectionsMax`, so that a full queue
   /// is answered with 503 instead of with silence.
   public var queuedRequestsMax = 32
+  /// Of these, how many may be of one user: the peer of a Unix socket. All clients of other machines are one.
+  public var userRequestsMax = Int.max
   /// Bytes of an inference request; larger ones are answered with 413. As Triton has it.
   public var bodyBytesMax = 64 << 20
   /// How long a drain waits for requests in flight.
   public var drainMilliseconds = 30_000
   /// How long a body or an answer may take from one piece to the next, and as a whole with `transferNanosecondsPerMiB`.
   public var transferMilliseconds = 30_000
+  /// How long after a load that failed for a passing reason it is tried again; from then on twice as long each time.
+  public var loadRetryMilliseconds = 1000
 
   public init() {}
 
@@ -33,6 +37,10 @@ public struct ServingLimits: Sendable {
   static let chunkedBodyBytesFirst = 64 << 10
   /// JSON that the event loop parses itself: some 0.2 ms. Longer JSON is parsed by the worker.
   static let loopParseBytesMax = 64 << 10
+  /// Runs that the event loop does itself, which spares the time to wake a thread and to be woken: of a model whose last one took no
+  /// longer. Everybody else waits so long; where somebody does, only what takes no longer than that waking is done so.
+  static let loopRunNanosecondsMax: Int64 = 2_000_000
+  static let busyLoopRunNanosecondsMax: Int64 = 50_000
   /// What the parser copies of a request (names) without a reservation: part of the program's heap allowance.
   static let unreservedBytesMax = 4 << 10
   /// Buffers kept for the next request, in bytes and number: enough for a picture each way.
@@ -58,6 +66,8 @@ public struct ServingLimits: Sendable {
 
   /// What caches of weights leave for clients, bodies, answers and documents, so that most requests find room at once.
   static func headroomByteCount(_ limitByteCount: Int) -> Int { max(128 << 10, min(1 << 20, limitByteCount / 16)) }
+  /// What budgets that a refusal names are larger than the sum of what is known: heads of messages, and clients that come and go.
+  static let variationBytes = 48 << 10
   /// How often one exchange may wait for others to give up memory: once for each time that its body grows, and its answer.
   static let roomRequestsMax = 12
   /// Under pressure a model is idle that nobody has asked for so long.
@@ -78,8 +88,20 @@ public struct ServingLimits: Sendable {
 
   /// Inferences a second that a model's configuration may promise.
   static let rates: ClosedRange<Float> = 0.001...100_000
+  /// How often a load is tried again, and how long after the last time at most.
+  static let loadRetriesMax = 12
+  static let loadRetryNanosecondsMax: Int64 = 60_000_000_000
   static let modelsMax = 256
+  /// Priorities that a model's configuration may tell apart.
+  static let priorityLevelsMax = 32
   static let versionsMax = 64
+  /// Names for a model's versions, bytes of one, and the highest weight of a version's share of the requests.
+  static let versionLabelsMax = 32
+  static let versionLabelBytesMax = 64
+  static let trafficWeightMax = 1_000_000
+  /// Samples of a model's warm-up, and runs of one.
+  static let warmupSamplesMax = 16
+  static let warmupRunsMax = 1000
   static let configurationBytesMax = 1 << 20
   static let labelsMax = 1 << 16
   static let labelBytesMax = 256
@@ -94,11 +116,20 @@ public struct ServingLimits: Sendable {
   /// Inputs and answers up to so many bytes the event loop looks up and writes itself: some 0.2 ms.
   static let loopLookupBytesMax = 1 << 20
 
+  // MARK: Traces
+
+  /// Traces that are kept, or a thirty-second part of the budget where that is less; and those written to a file.
+  static let traceBytesMax = 512 << 10
+  static let traceFileBytesMax = 64 << 20
+
   // MARK: Shared memory
 
   /// Regions that clients have registered, and those of one user. Each takes a mapping, of which guarded ones are limited.
   static let regionsMax = 128
   static let userRegionsMax = 64
+  /// Bytes of a region's name, and of the heap that a region takes with it and its key.
+  static let regionNameBytesMax = 255
+  static let regionDescribingBytes = 1024
 
   // MARK: The worker
 

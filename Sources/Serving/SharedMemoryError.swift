@@ -5,6 +5,7 @@ import System
 public enum SharedMemoryError: Error, Equatable, Sendable {
   case unknown(region: String)
   case nameTaken(region: String)
+  case nameTooLong(limit: Int)
   case sizeZero
   /// The key is not one component of a path.
   case keyInvalid(String)
@@ -41,6 +42,7 @@ public enum SharedMemoryError: Error, Equatable, Sendable {
       "no shared memory region \(ServingError.quoted(region)) is registered here for this client"
     case .nameTaken(let region):
       "shared memory region \(ServingError.quoted(region)) is registered already: unregister it first"
+    case .nameTooLong(let limit): "a region's name has at most \(limit) bytes"
     case .sizeZero: "byte_size must be at least 1"
     case .keyInvalid(let key):
       "key \(ServingError.quoted(key)) must be the name of an object in \(SharedRegions.directory): one name without slashes"

@@ -37,7 +37,12 @@ final class SharedRegion: @unchecked Sendable {
     let first = request.offset / Mapping.pageByteCount * Mapping.pageByteCount
     start = request.offset - first
     let mapped = start + request.byteCount
-    do { reservation = try budget.reserve(mapped, for: .regions, kind: .mapped) } catch { throw .memory(error) }
+    do throws(MemoryError) {
+      reservation = try budget.reserve(
+        mapped + ServingLimits.regionDescribingBytes, for: .regions, kind: .mapped)
+    } catch {
+      throw .memory(error)
+    }
     do throws(SystemError) {
       mapping = try Mapping(sharing: file, offset: first, byteCount: mapped, isWritable: isWritable)
     } catch {

@@ -73,6 +73,9 @@ final class SharedRegions: @unchecked Sendable {
 
   private func check(_ name: String, _ request: SharedMemoryRequest, _ client: Client) throws(SharedMemoryError) {
     guard request.byteCount > 0 else { throw .sizeZero }
+    guard name.utf8.count <= ServingLimits.regionNameBytesMax else {
+      throw .nameTooLong(limit: ServingLimits.regionNameBytesMax)
+    }
     let regions = lock.withLock { self.regions }
     guard !regions.contains(where: { $0.name == name && $0.isVisible(to: client) }) else {
       throw .nameTaken(region: name)

@@ -40,8 +40,20 @@ struct StatisticsDocument: JSONWritable {
     write("cache_hit", metrics.cacheHitCount, metrics.cacheHitNanoseconds, to: &writer)
     write("cache_miss", metrics.cacheMissCount, metrics.cacheMissNanoseconds, to: &writer)
     writer.endObject()
+    writer.key("response_stats")
+    writer.beginObject()
+    writer.endObject()
     writer.key("batch_stats")
     writer.beginArray()
+    if metrics.executionCount > 0 {
+      // Networks have one batch size, which the file fixes.
+      writer.beginObject()
+      writer.member("batch_size", metrics.inferenceCount / metrics.executionCount)
+      write("compute_input", computed, metrics.durations.inputNanoseconds, to: &writer)
+      write("compute_infer", computed, metrics.durations.inferenceNanoseconds, to: &writer)
+      write("compute_output", computed, metrics.durations.outputNanoseconds, to: &writer)
+      writer.endObject()
+    }
     writer.endArray()
     writer.key("memory_usage")
     writer.beginArray()

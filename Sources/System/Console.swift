@@ -19,6 +19,13 @@ public enum Console {
   public static var outputIsTerminal: Bool { thimble_is_terminal(1) }
   public static var errorIsTerminal: Bool { thimble_is_terminal(2) }
 
+  /// Whether standard error goes to systemd's journal, which takes priorities in front of lines. (systemd.exec(5), JOURNAL_STREAM)
+  public static var errorIsJournal: Bool {
+    guard let stream = Process.environment("JOURNAL_STREAM") else { return false }
+    var status = thimble_file_status()
+    return thimble_status_of(2, &status) >= 0 && stream == "\(status.device):\(status.inode)"
+  }
+
   /// One line of standard input without its end, nil at the end of input. For interactive use, not for bulk.
   public static func readLine() -> String? {
     var bytes: [UInt8] = []

@@ -18,6 +18,8 @@ public struct EventPoll: ~Copyable, Sendable {
   public struct Event: Sendable {
     public let token: UInt64
     public let ready: Interest
+    /// Whether nothing else was ready.
+    public let isOnly: Bool
   }
 
   private let descriptor: Int32
@@ -38,11 +40,14 @@ public struct EventPoll: ~Copyable, Sendable {
 
   /// Waits for at most the timeout (−1: for ever) and calls `body` for each event.
   public func wait(timeoutMilliseconds: Int32, _ body: (Event) -> Void) throws(SystemError) {
-    var events = (0..<32).map { _ in thimble_event() }
-    let count = try retrying("wait for events") {
-      thimble_poll_wait(descriptor, &events, Int32(events.count), timeoutMilliseconds)
+    try withUnsafeTemporaryAllocation(of: thimble_event.self, capacity: 32) { (events) throws(SystemError) in
+      let count = try retrying("wait for events") {
+        thimble_poll_wait(descriptor, events.baseAddress!, Int32(events.count), timeoutMilliseconds)
+      }
+      for event in events[0..<Int(count)] {
+        body(Event(token: event.token, ready: Interest(rawValue: event.events), isOnly: count == 1))
+      }
     }
-    for event in events[0..<Int(count)] { body(Event(token: event.token, ready: Interest(rawValue: event.events))) }
   }
 }
 

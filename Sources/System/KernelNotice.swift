@@ -45,10 +45,20 @@ public struct KernelNotice: ~Copyable, Sendable {
     self.init(descriptor: try retrying("watch", path) { thimble_watch_create(path) }, interest: .readable)
   }
 
+  /// Watches another file too: instances of inotify are few.
+  public func add(writesTo path: String) throws(SystemError) {
+    _ = try retrying("watch", path) { thimble_watch_add(descriptor, path) }
+  }
+
   /// A folder in which files are written, renamed into place or removed (inotify).
   public init(filesOf directory: String) throws(SystemError) {
     self.init(
       descriptor: try retrying("watch", directory) { thimble_watch_directory(directory) }, interest: .readable)
+  }
+
+  /// Watches another folder too; one that is watched already stays so. Precondition: made with `filesOf`.
+  public func add(filesOf directory: String) throws(SystemError) {
+    _ = try retrying("watch", directory) { thimble_watch_more(descriptor, directory) }
   }
 
   public func join(group: UInt32) throws(SystemError) {

@@ -73,8 +73,11 @@ public struct Socket: ~Copyable, Sendable {
   public var peerUser: UInt32? {
     var connection = thimble_connection()
     if thimble_connection_of(descriptor, &connection) == 0 { return ConnectionOwner.user(of: connection) }
-    return UInt32(exactly: thimble_peer_user(descriptor))
+    return unixPeerUser
   }
+
+  /// The same of a Unix socket alone: at once.
+  public var unixPeerUser: UInt32? { UInt32(exactly: thimble_peer_user(descriptor)) }
 
   /// Sends the parts in order; returns the bytes taken, nil where the peer's buffer is full.
   public func send(_ parts: [UnsafeRawBufferPointer]) throws(SystemError) -> Int? {

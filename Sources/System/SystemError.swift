@@ -22,16 +22,24 @@ public struct SystemError: Error, Equatable, Sendable {
 
   public var isNotFound: Bool { code == SystemError.notFound }
 
+  /// Whether the machine has too little of something now.
+  public var isShortage: Bool {
+    code == SystemError.outOfMemory || code == SystemError.tooManyFiles || code == SystemError.tooManyFilesOfAll
+  }
+
   public static func == (a: SystemError, b: SystemError) -> Bool { a.code == b.code && a.subject == b.subject }
 
   // Values of the Linux ABI that decisions depend on; the same on every architecture Thimble runs on.
   public static let notPermitted: Int32 = 1
   public static let notFound: Int32 = 2
   public static let interrupted: Int32 = 4
+  public static let inputOutput: Int32 = 5
   public static let wouldBlock: Int32 = 11
   public static let outOfMemory: Int32 = 12
   public static let accessDenied: Int32 = 13
   public static let exists: Int32 = 17
+  /// Open in the whole system.
+  public static let tooManyFilesOfAll: Int32 = 23
   public static let tooManyFiles: Int32 = 24
   public static let tooManyLinks: Int32 = 40
   public static let notSupported: Int32 = 95

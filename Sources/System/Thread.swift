@@ -39,6 +39,12 @@ public final class Thread: @unchecked Sendable {
     processors.withUnsafeBufferPointer { thimble_thread_run_on($0.baseAddress, Int32($0.count)) } == 0
   }
 
+  /// A word of the calling thread's own, 0 at first: which of its owner's placements it has taken.
+  public static var placement: UInt32 {
+    get { thimble_thread_placement() }
+    set { thimble_thread_set_placement(newValue) }
+  }
+
   /// Processors this process may run on, at least 1.
   public static var usableProcessorCount: Int { max(1, Int(thimble_usable_processors())) }
 

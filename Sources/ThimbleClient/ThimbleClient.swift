@@ -74,6 +74,11 @@ public final class ThimbleClient {
     String(decoding: try accepted(try call(.get, ["v2", "thimble", "models"])).body, as: UTF8.self)
   }
 
+  /// What the daemon does. It writes latencies down for a minute once it has been asked.
+  public func activity() throws(ClientError) -> ClientActivity {
+    try ClientActivity(try document(.get, ["v2", "thimble", "activity"]))
+  }
+
   // MARK: The repository
 
   public func loadModel(_ model: String) throws(ClientError) {
@@ -218,7 +223,11 @@ public final class ThimbleClient {
     if let kept = self.connection.take() {
       connection = kept
     } else {
-      do { connection = try ClientConnection(path: socketPath, timeoutMilliseconds: timeoutMilliseconds) } catch { throw .noAnswer(error) }
+      do {
+        connection = try ClientConnection(path: socketPath, timeoutMilliseconds: timeoutMilliseconds)
+      } catch {
+        throw .noAnswer(error)
+      }
       try passAgain(&connection)
     }
     let reply = try connection.exchange(head, body: body, passing: memory)

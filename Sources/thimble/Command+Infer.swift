@@ -65,7 +65,9 @@ extension Command {
       }
       let limit = port.byteCount ?? 1 << 30
       let bytes: [UInt8]
-      do { bytes = try File.bytes(of: path, limit: 1 << 30) } catch { throw .failure(error.message) }
+      do { bytes = try File.bytes(of: path, limit: 1 << 30) } catch {
+        throw .failure(error.message + inputHint(path, model.inputs.map { $0.name }))
+      }
       guard bytes.count == limit else {
         throw .failure(
           "\(path) has \(bytes.count) bytes, but input \(port.name) takes \(limit):"

@@ -129,8 +129,16 @@ extension Command {
       }
       try session.writeInput(index) { (bytes) throws(SystemError) in _ = try file.read(into: bytes) }
     } catch {
-      throw .failure(error.message)
+      throw .failure(error.message + inputHint(path, session.inputs.map { $0.name }))
     }
+  }
+
+  /// What to add to an error of a file whose name looks like `NAME=FILE` with a name that no input has.
+  static func inputHint(_ path: String, _ names: [String]) -> String {
+    guard path.utf8.contains(UInt8(ascii: "=")) else { return "" }
+    var text = "; the inputs' names are"
+    for name in names { text += " " + name }
+    return text
   }
 
   private static func filter(_ arguments: Arguments) throws(CommandError) -> Picture.Filter {

@@ -11,8 +11,8 @@ extension Command {
       "keep_alive" and "response_cache". Models share the memory budget by use: those that are asked seldom keep less of
       their weights, or sleep until they are asked again.
       The socket appears once the models are loaded; curl --unix-socket PATH http://localhost/v2/health/ready tells. A
-      model that does not load is reported and does not stop the others. SIGTERM finishes the requests in flight. SIGHUP reads power
-      profiles and model configurations again: as a whole, or not at all.
+      model that does not load is reported and does not stop the others. SIGTERM finishes the requests in flight. SIGHUP reads
+      power profiles and model configurations again: as a whole, or not at all.
       Under systemd it says when it is ready, keeps the watchdog quiet, and takes over a socket that systemd listens at; with
       --exit-when-idle it then runs only while somebody asks.
       """,
@@ -30,15 +30,28 @@ extension Command {
       Option("load", "NAME", "load only this model at start; may be repeated"),
       Option("explicit", nil, "load nothing at start but what --load names"),
       Option(
+        "model-control-mode", "MODE",
+        "none: load everything at start (default); explicit: as --explicit; watch: as none, and follow what is renamed into DIR and "
+          + "into its models, or removed"),
+      Option(
         "keep-alive", "TIME", "put models to sleep that nobody asks for so long: 90s, 5m, 2h (default forever)"),
       Option(
         "response-cache", "SIZE",
         "memory for results of models whose config.json has \"response_cache\": {\"enable\": true} (default 0: none)"),
       Option("connections", "N", "clients at once (default 64)"),
       Option("queue", "N", "requests that may wait (default 32, at most --connections)"),
+      Option("client-queue", "N", "requests of one user that may wait (default: as many as --queue)"),
       Option("body-limit", "SIZE", "largest request (default 64M)"),
       Option("drain", "SECONDS", "how long SIGTERM waits for requests (default 30)"),
       Option("exit-when-idle", "TIME", "end when nobody has asked for so long: 90s, 5m, 2h (default never)"),
+      Option(
+        "log-format", "FORMAT",
+        "default; ISO8601: with time and level; json: an object a line. In systemd's journal lines have their priority"),
+      Option("log-verbose", "N", "1: a line for each inference too (default 0); POST /v2/logging changes it later"),
+      Option(
+        "trace-dir", "DIR",
+        "write traces there too, in Chrome's format; clients turn them on with POST /v2/trace/setting, and read them at "
+          + "/v2/thimble/trace"),
       Option("quiet", nil, "say nothing but errors at start"),
     ],
     run: runServe)
@@ -82,6 +95,12 @@ extension Command {
     if arguments.has("explicit") || arguments.has("load") {
       configuration.initialLoad = .only(arguments.all("load"))
     }
+    switch arguments.text("model-control-mode") {
+    case nil, "none": break
+    case "explicit": configuration.initialLoad = .only(arguments.all("load"))
+    case "watch", "poll": configuration.watchesRepository = true
+    case let text?: throw .usage("--model-control-mode takes none, explicit or watch, not \(text)")
+    }
     if let text = arguments.text("listen") {
       guard let address = TCPAddress(text) else {
         throw .usage("--listen takes an IPv4 address and a port such as 127.0.0.1:8000, or only a port, not \(text)")
@@ -100,6 +119,22 @@ extension Command {
     }
     if let count = try arguments.integer("queue", in: 1...configuration.limits.connectionsMax) {
       configuration.limits.queuedRequestsMax = count
+    }
+    if let count = try arguments.integer("client-queue", in: 1...configuration.limits.connectionsMax) {
+      configuration.limits.userRequestsMax = count
+    }
+    if let text = arguments.text("log-format") {
+      guard let format = LogSettings.Format(rawValue: text) else {
+        throw .usage("--log-format takes default, ISO8601 or json, not \(text)")
+      }
+      configuration.log.format = format
+    }
+    if let level = try arguments.integer("log-verbose", in: 0...1000) { configuration.log.verboseLevel = level }
+    if let folder = arguments.text("trace-dir") {
+      guard (try? FileSystem.status(of: folder))?.isDirectory == true else {
+        throw .usage("--trace-dir takes a folder that is there, not \(folder)")
+      }
+      configuration.traceFolder = folder
     }
     if let count = try arguments.byteCount("response-cache") { configuration.responseCacheByteCount = count }
     if let count = try arguments.byteCount("body-limit") { configuration.limits.bodyBytesMax = max(count, 4096) }

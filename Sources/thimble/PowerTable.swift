@@ -16,6 +16,11 @@ enum PowerTable {
     }
   }
 
+  @inline(never)
+  private static func add(_ group: String, _ name: String, _ text: String, to rows: inout [Row]) {
+    rows.append(Row(group: group, name: name, text: text))
+  }
+
   static func lines(_ readings: PowerReadings) -> [String] {
     var rows = heatRows(readings) + processorRows(readings)
     supplyRows(readings.supply, &rows)
@@ -33,10 +38,10 @@ enum PowerTable {
       rows.append(row)
     }
     if let profile = readings.platformProfile {
-      rows.append(Row(group: "platform", name: "profile", text: profile.rawValue))
+      add("platform", "profile", profile.rawValue, to: &rows)
     }
     if let energy = readings.energyMicrojoules {
-      rows.append(Row(group: "energy", name: "processors", text: Console.fixed(Double(energy) / 1e6, 1) + " J"))
+      add("energy", "processors", Console.fixed(Double(energy) / 1e6, 1) + " J", to: &rows)
     }
     let width = rows.reduce(0) { max($0, $1.name.count) } + 2
     var lines: [String] = []
@@ -69,7 +74,7 @@ enum PowerTable {
         count += 1
       }
       let name = count > 1 ? device.type + " × \(count)" : device.type
-      rows.append(Row(group: "cooling", name: name, text: "\(device.state) of \(device.stateMax)"))
+      add("cooling", name, "\(device.state) of \(device.stateMax)", to: &rows)
       index += count
     }
     return rows
@@ -86,17 +91,17 @@ enum PowerTable {
       rows.append(row)
     }
     if let quota = readings.processorQuota {
-      rows.append(Row(group: "processors", name: "quota", text: Console.fixed(quota, 2)))
+      add("processors", "quota", Console.fixed(quota, 2), to: &rows)
     }
     if let percent = readings.processorPressurePercent {
-      rows.append(Row(group: "processors", name: "pressure", text: Console.fixed(percent, 2) + " % of 10 s"))
+      add("processors", "pressure", Console.fixed(percent, 2) + " % of 10 s", to: &rows)
     }
     return rows
   }
 
   private static func supplyRows(_ supply: PowerReadings.PowerSupply, _ rows: inout [Row]) {
     if let isOnMains = supply.isOnMains {
-      rows.append(Row(group: "supply", name: "mains", text: isOnMains ? "on" : "off"))
+      add("supply", "mains", isOnMains ? "on" : "off", to: &rows)
     }
     guard let percent = supply.batteryPercent else { return }
     var row = Row(group: "supply", name: "battery", text: "\(percent) %")

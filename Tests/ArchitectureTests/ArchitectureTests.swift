@@ -9,6 +9,8 @@ import Testing
     "CSystem", "CKernels", "CZstd", "Tensors", "System", "ModelFile", "Importing", "Memory", "Runtime", "Power",
     "Protocols", "Devices",
     "Serving", "ThimbleClient", "Checks", "thimble", "thimble-selftest",
+    // Last: it is for programs in C, and nothing here may import it.
+    "CThimbleClient",
   ]
   /// Modules of the toolchain that the Embedded subset has.
   static let toolchain: Set = ["Synchronization"]

@@ -114,6 +114,7 @@ import Testing
       (["import", SharedFiles.digits, "-o", folder.file("no/such/folder.thimble")], "No such file or directory"),
       (["run", model, "--input", input], "it has 3 bytes"),
       (["run", model, "--input", missing], "No such file or directory"),
+      (["run", model, "--input", "nobody=" + input], "the inputs' names are image"),
       (["run", model, "--image", text], "is neither a BMP nor a PPM picture"),
     ]
     for (words, part) in cases {

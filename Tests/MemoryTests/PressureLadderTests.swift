@@ -76,5 +76,19 @@ import Testing
     #expect(group(2560) == .none && group(2048) == .near && group(2047) == .some && group(1000) == .high)
     #expect(group(0) == .critical)
     #expect(severity { $0.group = .init(limitByteCount: 0, usedByteCount: 5) } == .none)
+    // A group that is full of files' pages reclaims all the time; that is bad only where little else is left.
+    for left in [2560, 2100] {
+      func reclaiming(_ change: (inout PressureReadings) -> Void) -> PressureSeverity {
+        severity {
+          $0.group = .init(limitByteCount: 64 << 20, usedByteCount: (64 << 20) - (left << 10))
+          change(&$0)
+        }
+      }
+      let hasRoom = left == 2560
+      #expect(reclaiming { $0.hasMediumLevel = true } == (hasRoom ? .none : .some))
+      #expect(reclaiming { $0.hasCriticalLevel = true } == (hasRoom ? .none : .high))
+      #expect(reclaiming { ($0.highCount, $0.maxCount) = (1, 1) } == (hasRoom ? .none : .high))
+      #expect(reclaiming { $0.hasFullStall = true } == .high && reclaiming { $0.oomCount = 1 } == .critical)
+    }
   }
 }

@@ -33,7 +33,7 @@ import Testing
     let decision = governor.decide(readings(45), nowNanoseconds: 0)
     #expect(decision.state == .nominal && decision.threadCount == 4 && decision.dutyPercent == 100)
     #expect(decision.processors.isEmpty && decision.profile == "performance" && decision.source == .mains)
-    #expect(decision.reason == "nominal: cpu-thermal 45.0 °C, 35.0 below its trip")
+    #expect(decision.reason == "nominal: cpu-thermal 45.0 °C, 35.0 below its 80 °C trip")
   }
 
   @Test func aTripIsFeltAtOnce() {
@@ -110,6 +110,27 @@ import Testing
       #expect(changes <= 4, "seed \(seed)")
       #expect(states.last! >= .serious)
     }
+  }
+
+  /// Where heat follows the effort, it is held below the trip without states that take turns.
+  @Test func heatIsHeldBetweenStates() {
+    var governor = PowerGovernor(profile: .performance)
+    // All threads would heat it to 95 °C, with some seven minutes' time.
+    var celsius = 45.0
+    var states: [ThermalState] = []
+    var efforts: [Int] = []
+    for second in 0..<3600 {
+      let decision = governor.decide(readings(celsius), nowNanoseconds: Int64(second) * self.second)
+      let effort = decision.threadCount * decision.dutyPercent
+      celsius += (45 + 50 * Double(effort) / 400 - celsius) / 400
+      states.append(decision.state)
+      efforts.append(effort)
+    }
+    let changes = zip(states, states.dropFirst()).filter { $0 != $1 }.count
+    #expect(changes <= 2 && celsius < 77 && celsius > 72, "\(changes) changes, \(celsius) °C")
+    // As much effort as that temperature takes, within the width of a step.
+    let late = efforts.suffix(1800)
+    #expect(late.max()! - late.min()! <= 40, "\(late.min()!) to \(late.max()!)")
   }
 
   // MARK: Sensors that fail
@@ -240,7 +261,25 @@ import Testing
     #expect(choice(.percent(100), .any).threadCount == 2 && choice(.percent(100), .any).processors == [0, 2])
   }
 
+  @Test func capsOfClocksAreSaid() {
+    var governor = PowerGovernor(profile: .balanced)
+    var readings = readings(40)
+    readings.clusters[0].frequencyMax = 2_400_000
+    readings.clusters[0].frequencyCap = 1_500_000
+    let decision = governor.decide(readings, nowNanoseconds: 0)
+    #expect(decision.state == .nominal && decision.reason.hasSuffix("; clocks are capped at 1500 of 2400 MHz"))
+  }
+
   // MARK: Anything at all
+
+  @Test func clocksMayLeapAnywhere() {
+    var governor = PowerGovernor(profile: .balanced)
+    for now in [Int64.min, 0, -1, 5_000_000_000, Int64.max, 3, Int64.max, .min] {
+      for celsius in [40.0, 95, 40] {
+        #expect(governor.decide(readings(celsius), nowNanoseconds: now).threadCount >= 1)
+      }
+    }
+  }
 
   /// Random and adversarial traces: at most one change of the state a dwell, never full speed without good readings, never no
   /// thread, whatever the sensors say.
@@ -256,6 +295,7 @@ import Testing
       var temperature = 30_000 + random.below(60_000)
       var goodCount = 0
       var failedCount = 0
+      var brokenCount = 0
       for _ in 0..<60 {
         now += Int64(random.below(4_000)) * 1_000_000 * (random.below(20) == 0 ? -1 : 1)
         temperature += random.below(12_001) - 6_000
@@ -287,20 +327,28 @@ import Testing
         failedCount = isGood ? 0 : failedCount + 1
         let decision = governor.decide(readings, nowNanoseconds: now)
 
-        #expect(decision.threadCount >= 1 && (1...100).contains(decision.dutyPercent))
+        var isKept = decision.threadCount >= 1 && (1...100).contains(decision.dutyPercent)
         let coreCount = readings.clusters.reduce(0) { $0 + $1.cores.count }
-        #expect(decision.threadCount <= max(1, coreCount))
+        isKept = isKept && decision.threadCount <= max(1, coreCount)
         if failedCount > PowerGovernor.missesHeld, goodCount == 0, lastState != nil, !readings.zones.isEmpty {
-          #expect(decision.threadCount < coreCount || coreCount < 2 || decision.dutyPercent < 100, "seed \(seed)")
+          isKept = isKept && (decision.threadCount < coreCount || coreCount < 2 || decision.dutyPercent < 100)
         }
+        // At a trip at once no more than the serious state allows, whatever was held before; and never more than the best state.
+        let followed = PowerProfile.standard.first { $0.name == decision.profile } ?? profile
+        let isAtTrip = isGood && readings.zones[0].passiveTrip == 80_000 && temperature >= 80_000
+        let most = followed[isAtTrip ? .serious : .nominal, decision.source]
+        let share = ProcessorChoice(readings, most).threadCount * most.dutyPercent
+        isKept = isKept && decision.threadCount * decision.dutyPercent <= share
         // A clock that goes back stands still.
         latest = max(latest, now)
         if let lastState, lastState != decision.state {
-          if let lastChange { #expect(latest - lastChange >= PowerGovernor.dwellNanoseconds, "seed \(seed)") }
+          if let lastChange { isKept = isKept && latest - lastChange >= PowerGovernor.dwellNanoseconds }
           lastChange = latest
         }
         lastState = decision.state
+        if !isKept { brokenCount += 1 }
       }
+      #expect(brokenCount == 0, "seed \(seed)")
     }
   }
 }

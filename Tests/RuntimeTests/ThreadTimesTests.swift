@@ -13,8 +13,9 @@ import Testing
   @Test func candidatesDouble() {
     #expect(ThreadTimes.candidates(1) == [1])
     #expect(ThreadTimes.candidates(2) == [1, 2])
-    #expect(ThreadTimes.candidates(4) == [1, 2, 4])
-    #expect(ThreadTimes.candidates(6) == [1, 2, 4, 6])
+    #expect(ThreadTimes.candidates(4) == [1, 2, 3, 4])
+    #expect(ThreadTimes.candidates(6) == [1, 2, 3, 4, 6])
+    #expect(ThreadTimes.candidates(3) == [1, 2, 3] && ThreadTimes.candidates(16) == [1, 2, 3, 4, 6, 8, 12, 16])
     #expect(ThreadTimes.candidates(0) == [1])
   }
 

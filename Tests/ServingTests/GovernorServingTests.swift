@@ -105,6 +105,44 @@ import Testing
     #expect(server.server.residents.effort.state == "critical")
   }
 
+  @Test func energySaysWhoseWordItIs() throws {
+    let files = try TestRepository()
+    try files.addModel()
+    var target = Target(name: "board")
+    target.power.clusters = [.init(cores: [0, 1], activeMilliwatts: 1_500)]
+    let server = try TestServer(files) { $0.power = PowerConfiguration(profile: .balanced, target: target) }
+    let client = try TestClient(files.socket)
+    let picture = try TestRepository.picture(0)
+    #expect(try client.post("/v2/models/digits/infer", TestClient.json(picture))?.status == 200)
+    let energy = try #require(try governor(client)["energy"])
+    #expect(energy["source"]?.string == "model" && energy["inferences"]?.int == 1)
+    let metrics = try #require(try client.get("/metrics")).text
+    #expect(metrics.contains("thimble_energy_joules_total{source=\"model\"}"))
+    // One client: all of it is its own user's, as far as the cores were busy with inferences.
+    let user = "\(getuid())"
+    let share = try #require(energy["clients"]?.array?.first)
+    #expect(share["user"]?.string == user && share["inferences"]?.int == 1)
+    let (whole, part) = (energy["joules"]?.double, share["joules"]?.double)
+    #expect(try #require(part) > 0 && #require(part) <= #require(whole))
+    #expect(metrics.contains("thimble_client_inferences_total{user=\"\(user)\"} 1"))
+    #expect(metrics.contains("thimble_client_energy_joules_total{user=\"\(user)\",source=\"model\"}"))
+    withExtendedLifetime(server) {}
+  }
+
+  @Test func usersAreToldApart() {
+    var usage = ClientUsage()
+    for user in 0..<UInt32(ClientUsage.sharesMax) { usage.add(user, coreNanoseconds: 10) }
+    usage.add(nil, coreNanoseconds: 5)
+    usage.add(3, coreNanoseconds: 7)
+    usage.add(7_000, coreNanoseconds: -1)
+    #expect(usage.shares.count == ClientUsage.sharesMax && usage.shares[3].coreNanoseconds == 17)
+    #expect(usage.named.last?.name == "other" && usage.named.last?.share.inferenceCount == 2)
+    #expect(usage.others.coreNanoseconds == 5)
+    var remote = ClientUsage()
+    remote.add(nil, coreNanoseconds: 1)
+    #expect(remote.named.map(\.name) == ["remote"])
+  }
+
   @Test func withoutAGovernorThereIsNone() throws {
     let server = try TestServer(try TestRepository())
     #expect(try TestClient(server.repository.socket).get("/v2/thimble/governor")?.status == 404)

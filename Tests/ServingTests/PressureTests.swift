@@ -56,19 +56,23 @@ import Testing
     try files.write("9000000\n", to: group + "memory.current")
     try files.write("64000000\n", to: "system/sys/fs/cgroup/a/memory.max")
     try files.write("63500000\n", to: "system/sys/fs/cgroup/a/memory.current")
-    try files.write("anon 5\ninactive_file 20000000\nfile 1\n", to: "system/sys/fs/cgroup/a/memory.stat")
+    try files.write(
+      "anon 5\ninactive_file 20000000\nfile_mapped 5000000\nfile 1\n", to: "system/sys/fs/cgroup/a/memory.stat")
     let sources = sources(files)
     #expect(sources.sources.count == 1)
     var readings = sources.read()
     #expect(readings.highCount == 0 && readings.maxCount == 0 && readings.oomCount == 0)
-    // What of files can go does not count.
-    #expect(readings.group == .init(limitByteCount: 64_000_000, usedByteCount: 43_500_000))
+    // What of files can go does not count; what is mapped does.
+    #expect(readings.group == .init(limitByteCount: 64_000_000, usedByteCount: 48_500_000))
     #expect(sources.sources.first?.notice.take() == false)
     try files.write("low 0\nhigh 5\nmax 1\noom 1\noom_kill 7\n", to: group + "memory.events")
     #expect(sources.sources.first?.notice.take() == true && sources.sources.first?.notice.take() == false)
     readings = sources.read()
     #expect(readings.highCount == 2 && readings.maxCount == 0 && readings.oomCount == 1)
     #expect(sources.read().oomCount == 0)
+    // Where tasks are held up is a limit as well.
+    try files.write("63600000\n", to: "system/sys/fs/cgroup/a/memory.high")
+    #expect(sources.read().group == .init(limitByteCount: 63_600_000, usedByteCount: 48_500_000))
     // Counters that go back, or are gone, are no news.
     try files.write("high 1\n", to: group + "memory.events")
     #expect(sources.read().highCount == 0)
@@ -83,7 +87,9 @@ import Testing
     let group = "system/sys/fs/cgroup/memory/x/"
     try files.write("32000000\n", to: group + "memory.limit_in_bytes")
     try files.write("31900000\n", to: group + "memory.usage_in_bytes")
-    try files.write("inactive_file 9\ntotal_inactive_file 100000\n", to: group + "memory.stat")
+    try files.write(
+      "inactive_file 9\ntotal_inactive_file 100000\ntotal_active_file 50000\ntotal_mapped_file 50000\n",
+      to: group + "memory.stat")
     try files.write("9223372036854771712\n", to: "system/sys/fs/cgroup/memory/memory.limit_in_bytes")
     let readings = sources(files).read()
     #expect(readings.group == .init(limitByteCount: 32_000_000, usedByteCount: 31_800_000))

@@ -52,13 +52,13 @@ import Testing
   @Test func readsConfigurations() throws {
     let full = try configuration(
       #"{"name":"x","labels":["a","b"],"version_policy":{"specific":{"versions":[1,3]}},"max_batch_size":8}"#)
-    #expect(full.labels == ["a", "b"] && full.versionPolicy == .specific([1, 3]))
-    #expect(try full.selected(of: [1, 2, 3], model: "x") == [1, 3])
-    #expect(throws: ServingError.self) { try full.selected(of: [1, 2], model: "x") }
-    #expect(try configuration("{}").selected(of: [1, 2], model: "x") == [2])
+    #expect(full.labels == ["a", "b"] && full.selection.policy == .specific([1, 3]))
+    #expect(try full.selection.selected(of: [1, 2, 3], model: "x") == [1, 3])
+    #expect(throws: ServingError.self) { try full.selection.selected(of: [1, 2], model: "x") }
+    #expect(try configuration("{}").selection.selected(of: [1, 2], model: "x") == [2])
     let two = try configuration(#"{"version_policy":{"latest":{"num_versions":2}}}"#)
-    #expect(try two.selected(of: [1, 2, 3], model: "x") == [2, 3])
-    #expect(try configuration(#"{"version_policy":{"all":{}}}"#).selected(of: [1, 2], model: "x") == [1, 2])
+    #expect(try two.selection.selected(of: [1, 2, 3], model: "x") == [2, 3])
+    #expect(try configuration(#"{"version_policy":{"all":{}}}"#).selection.selected(of: [1, 2], model: "x") == [1, 2])
     for wrong in [
       "", "[]", #"{"labels":1}"#, #"{"labels":[1]}"#, #"{"version_policy":{}}"#,
       #"{"version_policy":{"latest":{"num_versions":0}}}"#, #"{"version_policy":{"specific":{"versions":["1"]}}}"#,
@@ -67,9 +67,9 @@ import Testing
       #expect(throws: ProtocolError.self) { try configuration(wrong) }
     }
     let mixed = #"{"version_policy":{"specific":{"versions":[1]},"all":{},"latest":{"x":[2],"num_versions":3.0}}}"#
-    #expect(try configuration(mixed).versionPolicy == .latest(3))
-    #expect(try configuration(#"{"version_policy":{"latest":{}}}"#).versionPolicy == .latest(1))
-    #expect(try configuration(#"{"version_policy":{"specific":{}}}"#).versionPolicy == .specific([]))
+    #expect(try configuration(mixed).selection.policy == .latest(3))
+    #expect(try configuration(#"{"version_policy":{"latest":{}}}"#).selection.policy == .latest(1))
+    #expect(try configuration(#"{"version_policy":{"specific":{}}}"#).selection.policy == .specific([]))
   }
 
   @Test func boundsTheVersionsOfAPolicy() throws {
@@ -77,7 +77,7 @@ import Testing
       let numbers = (1...count).map { "\($0)" }.joined(separator: ",")
       return #"{"version_policy":{"specific":{"versions":["# + numbers + "]}}}"
     }
-    #expect(try configuration(policy(64)).versionPolicy == .specific(Array(1...64)))
+    #expect(try configuration(policy(64)).selection.policy == .specific(Array(1...64)))
     for count in [65, 65_000] {
       let error = #expect(throws: ProtocolError.self) { try configuration(policy(count)) }
       #expect(error?.message.contains("at most 64") == true)

@@ -25,11 +25,12 @@ extension TestServer {
 
 extension TestRepository {
   /// A network as a model of this repository, compressed, so that weights can be streamed.
-  func addNetwork(_ name: String, _ model: ImportedModel) throws {
+  func addNetwork(_ name: String, _ model: ImportedModel, version: Int = 1) throws {
     try FileSystem.createDirectory(models + "/" + name)
-    try FileSystem.createDirectory(models + "/" + name + "/1")
+    try FileSystem.createDirectory(models + "/" + name + "/\(version)")
     _ = try ModelFileWriter.write(
-      model.graph, payloads: model.payloads, to: models + "/" + name + "/1/model.thimble", compression: .always)
+      model.graph, payloads: model.payloads, to: models + "/" + name + "/\(version)/model.thimble",
+      compression: .always)
   }
 
   /// Networks with some weights, or none where the shared files are absent.

@@ -156,6 +156,8 @@ import Testing
       try expectRefusal(name, "0", "64", 403, "another user")
       try #require(chown(object.path, 0, 0) == 0)
     }
+    let long = try register(client, String(repeating: "r", count: 256), key: name, size: "64")
+    #expect(long.status == 400 && long.text.contains("255 bytes"))
     #expect(server.server.regions.count == 0 && server.budget.reservedByteCount(for: .regions) == 0)
     #expect(try register(client, "r", key: name, offset: "36", size: "64").status == 200)
   }

@@ -1,6 +1,39 @@
 import Protocols
 import System
 
+/// A client that asks all the time, on a thread of its own.
+final class BusyClient {
+  private let thread: Thread
+  private let isOver: Futex
+  private let outcome = Outcome()
+
+  /// Owned by the thread until it has ended.
+  private final class Outcome: @unchecked Sendable {
+    var replies: [TestClient.Reply?] = []
+  }
+
+  init(_ socket: String, _ request: [UInt8]) throws {
+    let (isOver, outcome) = (Futex(), outcome)
+    self.isOver = isOver
+    thread = try Thread(stackByteCount: 1 << 20) {
+      do {
+        let client = try TestClient(socket)
+        while isOver.load() == 0 {
+          try client.send(request)
+          outcome.replies.append(try client.reply())
+        }
+      } catch { outcome.replies.append(nil) }
+    }
+  }
+
+  /// Stops and returns what was answered; nil where the connection broke.
+  func finish() -> [TestClient.Reply?] {
+    isOver.store(1)
+    thread.join()
+    return outcome.replies
+  }
+}
+
 /// A raw client: sends bytes as a test wants them, and reads whole answers.
 final class TestClient {
   struct Reply {
@@ -81,6 +114,18 @@ final class TestClient {
   func post(_ path: String, _ body: String, passing file: borrowing File) throws -> Reply? {
     try send(TestClient.request(path, Array(body.utf8)), passing: file)
     return try reply()
+  }
+
+  /// The body of a load with another configuration.
+  static func override(_ configuration: String) -> String {
+    var writer = JSONWriter()
+    writer.beginObject()
+    writer.key("parameters")
+    writer.beginObject()
+    writer.member("config", configuration)
+    writer.endObject()
+    writer.endObject()
+    return String(decoding: writer.bytes, as: UTF8.self)
   }
 
   static func request(_ path: String, _ body: [UInt8], headers: String = "") -> [UInt8] {

@@ -59,8 +59,12 @@ final class TestRepository: Sendable {
     try bytes.withUnsafeBytes { try file.write($0) }
   }
 
-  func addModel(_ name: String = "digits", version: Int = 1, configuration: String? = nil) throws {
-    let model = try TestRepository.digits.get()
+  /// `input`: what the network's input is called instead.
+  func addModel(
+    _ name: String = "digits", version: Int = 1, configuration: String? = nil, input: String? = nil
+  ) throws {
+    var model = try TestRepository.digits.get()
+    if let input { model.graph.tensors[model.graph.inputs[0]].name = input }
     try FileSystem.createDirectory(models + "/" + name)
     try FileSystem.createDirectory(models + "/" + name + "/\(version)")
     _ = try ModelFileWriter.write(

@@ -159,6 +159,7 @@ extension SensorTree {
     try tree.set("proc/self/cgroup", "0::/pod/app")
     try tree.set("sys/fs/cgroup/pod/cpu.max", "400000 100000")
     try tree.set("sys/fs/cgroup/pod/app/cpu.max", "150000 100000")
+    try tree.set("sys/fs/cgroup/pod/app/cpuset.cpus", "2-5")
     try tree.set("sys/fs/cgroup/pod/app/cpuset.cpus.effective", "2-5")
     try tree.set("sys/fs/cgroup/pod/app/cpu.pressure", "some avg10=37.05 avg60=0.87 avg300=0.20 total=8712873")
     try tree.set("proc/pressure/cpu", "some avg10=1.53 avg60=0.87 avg300=0.20 total=8712873")

@@ -1,5 +1,5 @@
 /// Marsaglia's xorshift64: the same numbers on every run.
-public struct XorShift {
+public struct XorShift: Sendable {
   private var state: UInt64
 
   public init(_ seed: UInt64) { state = seed == 0 ? 0x9E37_79B9_7F4A_7C15 : seed }

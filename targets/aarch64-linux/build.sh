@@ -26,7 +26,8 @@ swift_usr=$(dirname "$(dirname "$(readlink -f "$(command -v swiftc)")")")
 
 build=$PWD/.build-aarch64
 bundle=$build/sdk/thimble-aarch64-linux-musl.artifactbundle
-if [ $fresh = yes ] || [ ! -f "$bundle/complete" ] || [ targets/aarch64-linux/make-sdk.sh -nt "$bundle/complete" ]; then
+if [ $fresh = yes ] || [ ! -f "$bundle/complete" ] || [ targets/aarch64-linux/make-sdk.sh -nt "$bundle/complete" ] \
+  || [ targets/make-sysroot.sh -nt "$bundle/complete" ]; then
   bash targets/aarch64-linux/make-sdk.sh "$swift_usr" "$bundle" || fail "could not make the Swift SDK"
 fi
 

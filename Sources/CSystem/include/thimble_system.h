@@ -133,7 +133,9 @@ int32_t thimble_socket_path(int32_t fd, char *path, size_t count);
 int32_t thimble_open_trigger(const char *path, const void *_Nullable text, size_t count);
 int32_t thimble_open_write(const char *path);    // does not create
 int32_t thimble_watch_create(const char *path);  // inotify: readable once the file is modified
+int32_t thimble_watch_add(int32_t fd, const char *path);  // another file
 int32_t thimble_watch_directory(const char *path);  // files that are put there whole, or go
+int32_t thimble_watch_more(int32_t fd, const char *path);  // the same of another folder
 int32_t thimble_poll_now(int32_t fd, uint32_t events);  // the events that are there, without waiting
 
 // --- netlink: what the kernel tells of devices and heat
@@ -157,6 +159,8 @@ int32_t thimble_usable_processors(void);  // sched_getaffinity
 // The same of the process's first thread, one bit a processor; the count of words that were filled.
 int32_t thimble_usable_processor_bits(uint64_t *words, int32_t count);
 // The calling thread runs on these from now on; on those that the process was started on where there are none.
+uint32_t thimble_thread_placement(void);  // a word of the calling thread's own
+void thimble_thread_set_placement(uint32_t number);
 int32_t thimble_thread_run_on(const int32_t *_Nullable processors, int32_t count);
 
 // --- process
