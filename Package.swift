@@ -4,6 +4,9 @@ import PackageDescription
 /// THIMBLE_EMBEDDED=1 builds everything in the Embedded subset and drops the tests, which need the ordinary runtime.
 let embedded = Context.environment["THIMBLE_EMBEDDED"] == "1"
 
+/// THIMBLE_FUZZ=1 adds the program that fuzzes the readers, which see each other's inside; see Tests/Fuzzing/run.sh.
+let fuzzing = Context.environment["THIMBLE_FUZZ"] == "1" && !embedded
+
 let swift: [SwiftSetting] =
   [
     .swiftLanguageMode(.v6),
@@ -71,6 +74,19 @@ if !embedded {
     .executableTarget(
       name: "PowerSimulator", dependencies: ["Power", "PowerSimulation"], path: "Tests/PowerSimulator",
       swiftSettings: swift),
+  ]
+}
+if fuzzing {
+  targets += [
+    .target(name: "CFuzzing", path: "Tests/CFuzzing"),
+    .executableTarget(
+      name: "thimble-fuzz",
+      dependencies: [
+        "CFuzzing", "Tensors", "System", "ModelFile", "Importing", "Memory", "Runtime", "Power", "Protocols", "Devices",
+        "Serving", "ThimbleClient", "TestSupport",
+      ],
+      path: "Tests/Fuzzing", exclude: ["run.sh", "seeds", "json.dict"],
+      swiftSettings: swift + [.unsafeFlags(["-parse-as-library"])]),
   ]
 }
 targets += tests("TensorsTests", ["Tensors"])

@@ -39,7 +39,7 @@ int32_t thimble_watch_directory(const char *path) {
   return watch(path, IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR);
 }
 int32_t thimble_watch_more(int32_t fd, const char *path) {
-  uint32_t events = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR;
+  uint32_t events = IN_CLOSE_WRITE | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR;
   return inotify_add_watch(fd, path, events) < 0 ? -errno : 0;
 }
 int32_t thimble_poll_now(int32_t fd, uint32_t events) {

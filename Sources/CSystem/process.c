@@ -41,26 +41,35 @@ static char *arguments;
 static size_t arguments_length;
 static int32_t argument_count = -1;
 
+// Half of a command line is another command: what cannot be read whole ends the program.
 static void read_arguments(void) {
   argument_count = 0;
-  int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return;
+  int fd;
+  do fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+  while (fd < 0 && errno == EINTR);
   size_t capacity = 4096;
-  arguments = malloc(capacity + 1);
-  while (arguments) {
-    ssize_t r = read(fd, arguments + arguments_length, capacity - arguments_length);
+  ssize_t r = fd;
+  arguments = fd < 0 ? NULL : malloc(capacity + 1);
+  while (arguments && (r = read(fd, arguments + arguments_length, capacity - arguments_length)) != 0) {
     if (r < 0 && errno == EINTR) continue;
-    if (r <= 0) break;
+    if (r < 0) break;
     arguments_length += (size_t)r;
     if (arguments_length == capacity) {
       char *larger = realloc(arguments, capacity * 2 + 1);
-      if (!larger) break;
+      if (!larger) {
+        r = -1;
+        break;
+      }
       arguments = larger;
       capacity *= 2;
     }
   }
+  if (!arguments || r < 0) {
+    const char *texts[] = {"thimble: cannot read /proc/self/cmdline: ", strerror(errno), "\n"};
+    for (int i = 0; i < 3; i++) (void)!write(2, texts[i], strlen(texts[i]));
+    _exit(1);
+  }
   close(fd);
-  if (!arguments) return;
   arguments[arguments_length] = 0;
   for (size_t i = 0; i < arguments_length; i++) argument_count += arguments[i] == 0;
 }

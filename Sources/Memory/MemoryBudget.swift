@@ -20,6 +20,8 @@ public final class MemoryBudget: Sendable {
     case responses
     /// Memory that clients share with the process.
     case regions
+    /// What models carry on from one request of a sequence to the next.
+    case sequences
 
     public var name: String {
       switch self {
@@ -32,6 +34,7 @@ public final class MemoryBudget: Sendable {
       case .buffers: "buffers"
       case .responses: "responses"
       case .regions: "regions"
+      case .sequences: "sequences"
       }
     }
   }

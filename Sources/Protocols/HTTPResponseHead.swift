@@ -17,6 +17,8 @@ public struct HTTPResponseHead: Equatable, Sendable {
   public static let octetStream = "application/octet-stream"
   public static let metricsText = "text/plain; version=0.0.4; charset=utf-8"
 
+  public static let eventStream = "text/event-stream"
+
   /// What a client that sent `Expect: 100-continue` waits for.
   public static let continueLine: StaticString = "HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -31,6 +33,14 @@ public struct HTTPResponseHead: Equatable, Sendable {
     self.retryAfterSeconds = retryAfterSeconds
     self.inferenceHeaderContentLength = inferenceHeaderContentLength
     self.allow = allow
+  }
+
+  /// Appends the head of an answer of unknown length: chunks, or what comes until the connection is closed.
+  public static func writeStream(isChunked: Bool, keepsAlive: Bool, to bytes: inout [UInt8]) {
+    var text = "HTTP/1.1 200 OK\r\nContent-Type: \(eventStream)\r\nCache-Control: no-cache\r\n"
+    if isChunked { text += "Transfer-Encoding: chunked\r\n" }
+    text += isChunked && keepsAlive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n"
+    bytes.append(contentsOf: text.utf8)
   }
 
   /// Appends the head with its blank line. Precondition: the strings have no line ends.

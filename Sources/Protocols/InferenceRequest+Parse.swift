@@ -60,9 +60,33 @@ extension InferenceParameters {
       case "priority": priority = try reader.readCount(of: key)
       case "timeout": timeoutMicros = try reader.readCount(of: key)
       case "binary_data_output": binaryDataOutput = try reader.readFlag(of: key)
+      case "sequence_id": sequenceID = try SequenceID(&reader, key)
+      case "sequence_start": startsSequence = try reader.readFlag(of: key)
+      case "sequence_end": endsSequence = try reader.readFlag(of: key)
+      case "steps": stepCount = try reader.readCount(of: key)
       case "thimble_profile": wantsProfile = try reader.readFlag(of: key)
       default: try reader.skipValue()
       }
+    }
+  }
+}
+
+extension SequenceID {
+  /// A number, of which 0 is none, or a text, of which the empty one is none.
+  init?(_ reader: inout JSONReader, _ field: String) throws(ProtocolError) {
+    switch try reader.peekKind() {
+    case .number:
+      let number = try reader.readInteger()
+      guard number != 0 else { return nil }
+      self = .number(number)
+    case .string:
+      let text = try reader.readString()
+      guard text.utf8.count <= ProtocolLimits.sequenceIDBytesMax else {
+        throw .fieldInvalid(field: field, expected: "a text of at most \(ProtocolLimits.sequenceIDBytesMax) bytes")
+      }
+      guard !text.isEmpty else { return nil }
+      self = .text(text)
+    default: throw .fieldInvalid(field: field, expected: "a number or a text")
     }
   }
 }

@@ -31,10 +31,22 @@ public struct InferenceParameters: Equatable, Sendable {
   public var timeoutMicros = 0
   /// Whether outputs that say nothing themselves are answered as binary data.
   public var binaryDataOutput = false
+  /// The sequence of requests that this one belongs to.
+  public var sequenceID: SequenceID?
+  public var startsSequence = false
+  public var endsSequence = false
+  /// Steps of a generation; 0: as many as the model's configuration says.
+  public var stepCount = 0
   /// Whether the answer is to say what each operator took.
   public var wantsProfile = false
 
   public init() {}
+}
+
+/// What a client calls a sequence of requests.
+public enum SequenceID: Equatable, Sendable {
+  case number(Int64)
+  case text(String)
 }
 
 /// One output that a request asks for.

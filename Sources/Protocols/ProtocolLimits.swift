@@ -14,6 +14,8 @@ public enum ProtocolLimits {
   public static let pathSegmentsMax = 16
   /// Inputs, and requested outputs, of one inference request.
   public static let tensorsMax = 256
+  /// Bytes of the name of a sequence.
+  public static let sequenceIDBytesMax = 128
   /// Characters of a peer's text that an error message repeats.
   public static let quotedCharactersMax = 64
 }

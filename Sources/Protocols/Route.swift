@@ -36,6 +36,8 @@ public enum Route: Equatable, Sendable {
   case modelReady(ModelReference)
   case modelConfiguration(ModelReference)
   case infer(ModelReference)
+  /// Triton's `generate` and `generate_stream`.
+  case generate(ModelReference, isStream: Bool)
   /// TensorFlow Serving's inference, state of versions and signature.
   case predict(ModelReference)
   case modelStatus(ModelReference)
@@ -160,6 +162,8 @@ public enum Route: Equatable, Sendable {
     case "config": return (.modelConfiguration(model), false)
     case "stats": return (.statistics(model), false)
     case "infer": return (.infer(model), true)
+    case "generate": return (.generate(model, isStream: false), true)
+    case "generate_stream": return (.generate(model, isStream: true), true)
     default: return (.notFound, false)
     }
   }

@@ -52,6 +52,11 @@ public final class Session: @unchecked Sendable {
     fileprivate let offset: Int
 
     public var byteCount: Int { shape.elementCount * elementType.byteCount }
+
+    /// The same tensor by another name.
+    public func named(_ name: String) -> Port {
+      Port(name: name, elementType: elementType, shape: shape, quantization: quantization, offset: offset)
+    }
   }
 
   /// Loads a model for the pool's threads with one instruction set's kernels, in the way that runs fastest in the memory that

@@ -1,6 +1,8 @@
+import Devices
 import Memory
 import Power
 import Protocols
+import Runtime
 import System
 
 /// `GET /v2/thimble/activity`: what `thimble top` shows. Counts are since the start; two of them make a rate.

@@ -10,8 +10,8 @@ struct ConfigurationDocument: JSONWritable {
   func write(to writer: inout JSONWriter) {
     writer.beginObject()
     writer.member("name", model.name)
-    writer.member("platform", "thimble")
-    writer.member("backend", "thimble")
+    writer.member("platform", model.platform)
+    writer.member("backend", model.ensemble == nil ? "thimble" : "")
     selection.write(to: &writer)
     writer.member("max_batch_size", 0)
     writer.key("response_cache")
@@ -19,6 +19,9 @@ struct ConfigurationDocument: JSONWritable {
     writer.member("enable", model.configuration.cachesResponses)
     writer.endObject()
     model.configuration.queue.write(to: &writer)
+    model.configuration.ensemble?.write(to: &writer)
+    model.configuration.sequences?.write(to: &writer)
+    model.configuration.generation?.write(to: &writer)
     writePorts("input", model.inputs, to: &writer)
     writePorts("output", model.outputs, to: &writer)
     if model.configuration.periodNanoseconds > 0 {

@@ -39,14 +39,16 @@ final class Connection {
   private(set) var passed: File?
   var interest: EventPoll.Interest = .readable
   private(set) var phase = Phase.head
-  private(set) var received: ReceiveBuffer
+  var received: ReceiveBuffer
   /// What `received` stands in.
   let memory: Buffer
   private var parser = HTTPRequestParser(limits: HTTPLimits(headBytesMax: ServingLimits.headBytesMax))
-  private var decoder: HTTPBodyDecoder?
+  var decoder: HTTPBodyDecoder?
   private(set) var head: HTTPRequestHead?
   private(set) var route = Route.notFound
-  private(set) var body: RequestBody?
+  var body: RequestBody?
+  /// An answer in parts that is under way.
+  var stream: EventStream?
   /// The answer to a request that is refused before its body has come.
   private(set) var refusal: ServingError?
   private(set) var job: QueuedJob?
@@ -92,8 +94,8 @@ final class Connection {
   func receive() throws(SystemError) -> Received? {
     let now = Clock.nowNanoseconds
     lastActiveNanoseconds = now
-    if phase == .body, received.isEmpty, let direct = decoder?.directBytes, direct > 0, let space = body?.space(direct),
-      !space.isEmpty
+    if phase == .body, stream == nil, received.isEmpty, let direct = decoder?.directBytes, direct > 0,
+      let space = body?.space(direct), !space.isEmpty
     {
       guard let count = try socket.receive(into: space) else { return nil }
       body?.fill(count)
@@ -141,7 +143,8 @@ final class Connection {
   func refuseAfterBody(_ error: ServingError) { refusal = error }
 
   /// Takes what has been received of the body.
-  func takeBody() -> Progress {
+  func takeBody(itemBytesMax: Int) -> Progress {
+    if let form = stream?.itemForm { return takeItem(form, bytesMax: itemBytesMax) }
     do throws(ProtocolError) {
       while var decoder {
         let event = try decoder.next(received.unread)
@@ -211,6 +214,33 @@ final class Connection {
     outgoing = OutgoingAnswer(answer, keepsAlive: keepsAlive, leavesBodyOut: head?.method == .head)
     closesAfterAnswer = !keepsAlive
     lingersAfterAnswer = lingers
+    beginTransfer()
+  }
+
+  /// Whether nothing of the request is still to come.
+  var hasWholeBody: Bool { decoder?.isComplete ?? true }
+
+  /// A part of an answer.
+  func startSending(_ answer: Answer?, _ outgoing: OutgoingAnswer, closes: Bool, lingers: Bool) {
+    phase = .sending
+    (job, body) = (nil, nil)
+    self.answer = answer
+    self.outgoing = outgoing
+    closesAfterAnswer = closes
+    lingersAfterAnswer = lingers
+    beginTransfer()
+  }
+
+  /// A part of an answer is sent.
+  func finishEvent(_ buffers: BufferPool) {
+    if let tensors = answer?.tensors { buffers.give(tensors) }
+    (answer, outgoing) = (nil, nil)
+    lastActiveNanoseconds = Clock.nowNanoseconds
+  }
+
+  /// The next item of the body.
+  func awaitItem() {
+    phase = .body
     beginTransfer()
   }
 

@@ -52,7 +52,9 @@ extension TensorSignature {
 extension ConfigurationDocument {
   var jsonBytesMax: Int {
     var byteCount = 320 + model.name.jsonByteCount + model.configuration.labels.jsonBytesMax
-    byteCount += model.configuration.queue.jsonBytesMax
+    byteCount += model.configuration.queue.jsonBytesMax + (model.configuration.ensemble?.jsonBytesMax ?? 0)
+    byteCount += model.configuration.sequences.map { SequenceConfiguration.State.jsonBytesMax($0.states) } ?? 0
+    byteCount += model.configuration.generation.map { SequenceConfiguration.State.jsonBytesMax($0.feedback) } ?? 0
     byteCount += selection.jsonBytesMax
     for port in model.inputs + model.outputs {
       byteCount += 192 + port.name.jsonByteCount + 21 * port.shape.dimensions.count

@@ -8,6 +8,8 @@ extension InferenceJob {
   enum Outputs {
     /// In the model, to be copied to the buffer.
     case session(Session, Buffer)
+    /// In a buffer, where the ensemble has it.
+    case ensemble(Ensemble, Buffer)
     /// In the response cache, where it stays.
     case kept(ResponseCache.Entry)
   }
@@ -31,7 +33,7 @@ extension InferenceJob {
     let encoded: EncodedInference
     do { encoded = try response.encoded() } catch { return Answer(.malformed(error)) }
     switch result {
-    case .session(_, let tensors):
+    case .session(_, let tensors), .ensemble(_, let tensors):
       return Answer(.ok, contentType: encoded.contentType, body: encoded, tensors: tensors, held: held)
     case .kept(let entry):
       return Answer(.ok, contentType: encoded.contentType, body: encoded, kept: entry, held: held)
@@ -74,6 +76,10 @@ extension InferenceJob {
           offset += aligned(port.byteCount)
         }
         session.readOutput(index, into: bytes)
+      case .ensemble(let ensemble, let tensors):
+        let made = UnsafeMutableRawBufferPointer(rebasing: tensors.bytes[ensemble.outputRanges[index]])
+        outside?.copyMemory(from: UnsafeRawBufferPointer(made))
+        bytes = outside ?? made
       case .kept(let entry):
         outside?.copyMemory(from: UnsafeRawBufferPointer(entry.output(index)))
         bytes = outside ?? entry.output(index)

@@ -9,28 +9,42 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   let metrics: ModelMetrics
   private var model: LoadedModel?
   private let fileFault: LoadedModel.FileFault
-  private var body: RequestBody?
+  var body: RequestBody?
   private let headerContentLength: Int?
   /// Whether the request is TensorFlow Serving's.
   private let isPrediction: Bool
-  private let residents: ModelResidents
+  let residents: ModelResidents
   private let regions: SharedRegions
   private let client: SharedRegions.Client
   private var request: InferenceRequest?
   private var requestMemory: HeldMemory?
-  private var shared: SharedTensors?
+  var shared: SharedTensors?
   /// When it is too late to start. Unlike `deadlineNanoseconds`, which is the event loop's, the worker reads it.
   private var latestStartNanoseconds = Int64.max
   private var timeoutMicros = 0
   private var isRunning = false
   /// Set once the client has hung up: nobody wants the answer any more.
-  private let hangup: Futex
-  private var durations = ModelMetrics.Durations()
+  let hangup: Futex
+  var durations = ModelMetrics.Durations()
   /// Time of the run times its threads; 0 where nothing ran.
-  private var coreNanoseconds: Int64 = 0
+  var coreNanoseconds: Int64 = 0
   private var batch = 1
   /// Whether the version was chosen among those that share the model's requests. Set before it is submitted.
   var isShared = false
+  /// A run of a stream. Set before it is prepared.
+  struct StreamStep {
+    let sequence: StateSequence?
+    /// A step of a generation: the request serves for the next ones too.
+    let feedsBack: Bool
+  }
+
+  var stream: StreamStep?
+  /// Steps that the request asks for; 0: it does not say.
+  private(set) var stepCount = 0
+  /// Whose sequences it may use. Set before it is submitted.
+  var owner = SequenceStore.Owner.connection(0)
+  /// Of an ensemble.
+  var memberRuns: [MemberRun] = []
   /// Whether the result was kept from an earlier request.
   private var isHit = false
   private var result: Result<Answer, ServingError>?
@@ -93,12 +107,14 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   /// After `prepare`: whether only the run may take long. What the answer as JSON takes counts as the run.
   var isShort: Bool {
     guard let request, let model, !request.parameters.wantsProfile, !isTraced else { return false }
-    return model.residency.state == .awake && model.configuration.periodNanoseconds == 0
+    // Members of an ensemble may be asleep.
+    return model.residency.state == .awake && model.configuration.periodNanoseconds == 0 && model.ensemble == nil
   }
 
   /// After `prepare`: the answer to a request in binary whose result is kept. The worker need not know of it.
   func keptAnswer() -> Answer? {
     guard let request, let model, let body, !request.parameters.wantsProfile, !isTraced, model.exchange != nil,
+      stream == nil,
       residents.responses.figures.entryCount > 0,
       let inputs = InferenceJob.binaryInputs(request, body, shared, of: model),
       (try? model.checkReadiness()) != nil
@@ -145,6 +161,8 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     case .success(let answer):
       durations.requestNanoseconds = elapsed
       isHit ? metrics.hit(durations) : metrics.succeeded(durations, batch: batch)
+      for run in memberRuns { server.metrics(of: run.model).succeeded(run.durations, batch: batch) }
+      memberRuns = []
       if coreNanoseconds > 0 { server.clients.add(ticket?.user, coreNanoseconds: coreNanoseconds) }
       if isShared { server.noteShared(metrics, nil) }
       return answer
@@ -181,7 +199,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     do throws(ServingError) { result = .success(try execute()) } catch { result = .failure(error) }
     model?.requestEnded()
     // What is finished must not keep an unloaded model in memory.
-    (model, body, request, requestMemory, shared) = (nil, nil, nil, nil, nil)
+    (model, body, request, requestMemory, shared, stream) = (nil, nil, nil, nil, nil, nil)
   }
 
   private func execute() throws(ServingError) -> Answer {
@@ -190,10 +208,27 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     guard let request else { throw .stopping }
     guard Clock.nowNanoseconds <= latestStartNanoseconds else { throw tooLate }
     guard hangup.load() == 0 else { throw .cancelled }
-    let entry = request.parameters.wantsProfile ? nil : residents.responses.room(for: model)
+    let entry = request.parameters.wantsProfile || stream != nil ? nil : residents.responses.room(for: model)
     if let entry, let found = try keptResult(request, body, of: model, entry) {
       return try InferenceJob.answer(request, of: model, .kept(found), shared, residents, effort: nil, profile: nil)
     }
+    if let ensemble = model.ensemble { return try execute(ensemble, of: model, request, body, entry) }
+    if let stream { return try execute(model, request, body, nil, stream.sequence) }
+    let sequence = try residents.sequences.begin(request.parameters, of: model, owner, residents)
+    do throws(ServingError) {
+      let answer = try execute(model, request, body, entry, sequence)
+      if let sequence { residents.sequences.end(sequence, isLast: request.parameters.endsSequence) }
+      return answer
+    } catch {
+      if let sequence { residents.sequences.end(sequence, isLast: false) }
+      throw error
+    }
+  }
+
+  private func execute(
+    _ model: LoadedModel, _ request: InferenceRequest, _ body: RequestBody, _ entry: ResponseCache.Entry?,
+    _ sequence: StateSequence?
+  ) throws(ServingError) -> Answer {
     let outputByteCount = entry == nil ? InferenceJob.outputByteCount(request, of: model) : 0
     let session = try residents.begin(model, holding: body.buffer.bytes.count + outputByteCount)
     // Waking the model counts as waiting.
@@ -214,10 +249,12 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
       }
     } else {
       try writeInputs(request, body, of: model) { (index, decode) throws(ProtocolError) in
-        try session.writeInput(index, decode)
+        try session.writeInput(model.inputIndices[index], decode)
       }
     }
-    body.giveBack()
+    let feedsBack = stream?.feedsBack ?? false
+    sequence?.write(to: session, feedsBack: feedsBack)
+    if !feedsBack { body.giveBack() }
     self.body = nil
     try model.checkFile()
     let inputsDone = Clock.nowNanoseconds
@@ -232,6 +269,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     try model.checkFile()
     guard isWhole else { throw .cancelled }
     let inferenceDone = Clock.nowNanoseconds
+    sequence?.read(from: session, feedsBack: feedsBack)
     if let entry {
       for index in session.outputs.indices { session.readOutput(index, into: entry.output(index)) }
       residents.responses.insert(entry)
@@ -240,14 +278,15 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
       request, of: model, entry.map { .kept($0) } ?? .session(session, tensors), shared, residents,
       effort: effort.state.map { .init(threadCount: session.threadCount(limit: effort.threadLimit), state: $0) },
       profile: request.parameters.wantsProfile ? profile?.json(session, isa: residents.kernels.name) : nil)
-    if isTraced, let profile {
-      operatorEvents = profile.traceEvents(session, start: inputsDone)
-      traceMemory = profile.held
-    }
+    sequence?.commit()
     durations.inputNanoseconds = inputsDone - start
     durations.inferenceNanoseconds = inferenceDone - inputsDone
     coreNanoseconds = (inferenceDone - inputsDone) * Int64(session.threadCount(limit: effort.threadLimit))
     durations.outputNanoseconds = Clock.nowNanoseconds - inferenceDone
+    if isTraced, let profile {
+      operatorEvents = profile.traceEvents(session, start: inputsDone)
+      traceMemory = profile.held
+    }
     return answer
   }
 
@@ -270,6 +309,19 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   }
 
   // MARK: Either side
+
+  /// Events are text. Errors: what they cannot do.
+  private func heedStream(_ request: inout InferenceRequest) throws(ServingError) {
+    let expected = "left out of a stream"
+    request.parameters.binaryDataOutput = false
+    guard !request.outputs.contains(where: { $0.binaryData == true }) else {
+      throw .malformed(.fieldInvalid(field: "binary_data", expected: expected))
+    }
+    guard request.parameters.sequenceID == nil else {
+      throw .malformed(.fieldInvalid(field: "sequence_id", expected: expected + ", which is a sequence of its own"))
+    }
+    stepCount = request.parameters.stepCount
+  }
 
   /// The inputs' bytes in the model's order; nil where one has to be parsed, or they are too many for the event loop.
   private static func binaryInputs(
@@ -314,6 +366,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     } catch {
       throw .malformed(error)
     }
+    if stream != nil { try heedStream(&request) }
     try request.check(against: model)
     do { shared = try SharedTensors(request, of: model, regions, for: client) } catch { throw .sharedMemory(error) }
     if request.keptByteCount <= ServingLimits.unreservedBytesMax { requestMemory = nil }
@@ -328,16 +381,22 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     _ write: (Int, (UnsafeMutableRawBufferPointer) throws(ProtocolError) -> Void) throws(ProtocolError) -> Void
   ) throws(ServingError) {
     for index in model.inputs.indices {
-      let name = model.inputs[index].name
-      guard let place = request.inputs.firstIndex(where: { $0.name == name }) else { continue }  // checked before
-      let source = shared?.input(place) ?? body.bytes
+      guard let (input, source) = encoded(index, request, body, of: model) else { continue }
       do throws(ProtocolError) {
-        try write(index) { (bytes) throws(ProtocolError) in try request.inputs[place].decode(from: source, into: bytes)
-        }
+        try write(index) { (bytes) throws(ProtocolError) in try input.decode(from: source, into: bytes) }
       } catch {
         throw .malformed(error)
       }
     }
     do { try shared?.check() } catch { throw .sharedMemory(error) }
+  }
+
+  /// What the request says of one of the model's inputs, and the memory that it says it of. All are there: it was checked before.
+  func encoded(
+    _ index: Int, _ request: InferenceRequest, _ body: RequestBody, of model: LoadedModel
+  ) -> (InferenceTensor, UnsafeRawBufferPointer)? {
+    let name = model.inputs[index].name
+    guard let place = request.inputs.firstIndex(where: { $0.name == name }) else { return nil }
+    return (request.inputs[place], shared?.input(place) ?? body.bytes)
   }
 }

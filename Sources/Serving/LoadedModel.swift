@@ -10,8 +10,16 @@ final class LoadedModel: @unchecked Sendable {
   let name: String
   let version: Int
   let configuration: ModelConfiguration
+  /// Those that requests bring: without the states of sequences.
   let inputs: [Session.Port]
+  /// By input: the session's.
+  let inputIndices: [Int]
+  /// All of them; and where states lie, where it keeps any.
+  let sessionInputs: [Session.Port]
+  let sequenceLayout: SequenceLayout?
   let outputs: [Session.Port]
+  /// Nil: a model of its own.
+  let ensemble: Ensemble?
   /// How its results are kept; nil where they are not.
   let exchange: ExchangeLayout?
   /// What the file was when it was read: a reload of the same file is nothing to do.
@@ -84,18 +92,24 @@ final class LoadedModel: @unchecked Sendable {
 
   init(
     name: String, version: Int, configuration: ModelConfiguration, file opened: consuming File, identity: FileIdentity,
-    session: Session, describing: [HeldMemory]
+    session: Session, sequences: SequenceLayout? = nil, describing: [HeldMemory]
   ) {
     self.describing = describing
     self.name = name
     self.version = version
     self.configuration = configuration
     self.opened = opened
+    ensemble = nil
     file = identity
-    inputs = session.inputs
+    sessionInputs = session.inputs
+    sequenceLayout = sequences
+    inputIndices = session.inputs.indices.filter { index in
+      !(sequences?.states.contains { $0.input == index } ?? false)
+    }
+    inputs = inputIndices.map { session.inputs[$0] }
     outputs = session.outputs
     exchange =
-      configuration.cachesResponses
+      configuration.cachesResponses && sequences == nil
       ? ExchangeLayout(
         inputByteCounts: inputs.map { $0.byteCount }, outputByteCounts: outputs.map { $0.byteCount }) : nil
     self.session = session
@@ -103,6 +117,33 @@ final class LoadedModel: @unchecked Sendable {
     current = Residency(score: UseScore(at: now), lastUsedNanoseconds: now)
     noteSession()
   }
+
+  /// An ensemble: it has no file and no session, and holds only what describes it. `folder` is where its configuration stands.
+  init(
+    name: String, configuration: ModelConfiguration, ensemble: Ensemble, folder: consuming File,
+    identity: FileIdentity, describing: [HeldMemory]
+  ) {
+    self.describing = describing
+    self.name = name
+    version = 1
+    self.configuration = configuration
+    self.ensemble = ensemble
+    opened = folder
+    file = identity
+    inputs = ensemble.inputs
+    inputIndices = Array(inputs.indices)
+    sessionInputs = []
+    sequenceLayout = nil
+    outputs = ensemble.outputs
+    exchange =
+      configuration.cachesResponses
+      ? ExchangeLayout(
+        inputByteCounts: inputs.map { $0.byteCount }, outputByteCounts: outputs.map { $0.byteCount }) : nil
+    let now = Clock.nowNanoseconds
+    current = Residency(score: UseScore(at: now), lastUsedNanoseconds: now)
+  }
+
+  var platform: String { ensemble == nil ? "thimble" : "ensemble" }
 
   /// Bytes of the heap. A string of over 15 bytes takes an allocation of its own.
   static func labelsByteCount(_ labels: [String]) -> Int {
@@ -131,7 +172,7 @@ final class LoadedModel: @unchecked Sendable {
 
   /// What somebody has done to the file since it was loaded; nil where nothing.
   private var changeOfFile: ServingError? {
-    guard let status = try? opened.status(), FileIdentity(status) != file else { return nil }
+    guard ensemble == nil, let status = try? opened.status(), FileIdentity(status) != file else { return nil }
     return .modelFile(path: opened.path, .changed(from: file.byteCount, to: status.byteCount))
   }
 

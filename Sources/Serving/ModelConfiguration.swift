@@ -15,17 +15,28 @@ struct ModelConfiguration: Equatable, Sendable {
   var warmup: [WarmupSample] = []
   /// Whether results are kept for requests with the same inputs.
   var cachesResponses = false
+  /// Models that requests pass through; nil: it is a model of its own.
+  var ensemble: EnsembleConfiguration?
+  /// What it carries from one request to the next; nil: nothing.
+  var sequences: SequenceConfiguration?
+  /// How it generates; nil: it does not.
+  var generation: GenerationConfiguration?
 
   init() {}
 
   /// Errors: malformed JSON, a known member of another form.
   init(parsing text: UnsafeRawBufferPointer) throws(ProtocolError) {
     var reader = JSONReader(text)
+    var ports: [(field: String, text: Range<Int>)] = []
     try reader.beginObject()
     while let key = try reader.nextKey() {
       switch key {
       case "dynamic_batching": queue = try QueueConfiguration(&reader)
       case "labels": labels = try ModelConfiguration.labels(&reader)
+      case "ensemble_scheduling": ensemble = try EnsembleConfiguration(&reader)
+      case SequenceConfiguration.field: sequences = try SequenceConfiguration(&reader)
+      case GenerationConfiguration.field: generation = try GenerationConfiguration(&reader)
+      case "input", "output": ports.append((key, try reader.skipValue()))
       case "keep_alive": keepAlive = try ModelConfiguration.keepAlive(&reader)
       case "model_warmup": warmup = try WarmupSample.list(&reader)
       case "rate": periodNanoseconds = try ModelConfiguration.period(&reader)
@@ -35,6 +46,13 @@ struct ModelConfiguration: Equatable, Sendable {
     }
     try reader.finish()
     try selection.check()
+    // What a model of its own says of them is its file's affair.
+    guard ensemble != nil else { return }
+    for (field, range) in ports {
+      var reader = JSONReader(UnsafeRawBufferPointer(rebasing: text[range]))
+      let declarations = try EnsembleConfiguration.declarations(&reader, field)
+      if field == "input" { ensemble?.inputs = declarations } else { ensemble?.outputs = declarations }
+    }
   }
 
   /// Whether a version that was loaded with the other one may stay as it is.

@@ -27,26 +27,41 @@ struct ModelDirectory: Sendable {
   func models() throws(ServingError) -> [String] {
     let names: [String]
     do { names = try FileSystem.names(in: path) } catch { throw .repository(error) }
-    let models = names.filter { ModelDirectory.isPlainName($0) && contains($0) }
-    return Array(models.prefix(ServingLimits.modelsMax))
+    var models: [String] = []
+    for name in names where models.count < ServingLimits.modelsMax && ModelDirectory.isPlainName(name) {
+      if try contains(name) { models.append(name) }
+    }
+    return models
   }
 
   /// Versions of a model that have a file, ascending; the highest where there are too many.
-  func versions(of model: String) -> [Int] {
-    guard let names = try? FileSystem.names(in: path + "/" + model) else { return [] }
+  func versions(of model: String) throws(ServingError) -> [Int] {
     var versions: [Int] = []
-    for name in names {
-      guard let version = ModelDirectory.version(name),
-        (try? FileSystem.status(of: file(of: model, version: version)))?.isRegular == true
-      else { continue }
-      versions.append(version)
+    for name in try present({ () throws(SystemError) in try FileSystem.names(in: path + "/" + model) }) ?? [] {
+      guard let version = ModelDirectory.version(name) else { continue }
+      if try status(of: file(of: model, version: version))?.isRegular == true { versions.append(version) }
     }
     return Array(versions.sorted().suffix(ServingLimits.versionsMax))
   }
 
   /// Whether a directory is a model's: it has a version or a configuration. Others may lie beside them.
-  func contains(_ model: String) -> Bool {
-    !versions(of: model).isEmpty || (try? FileSystem.status(of: configurationFile(of: model)))?.isRegular == true
+  func contains(_ model: String) throws(ServingError) -> Bool {
+    if try !versions(of: model).isEmpty { return true }
+    return try status(of: configurationFile(of: model))?.isRegular == true
+  }
+
+  /// Nil where there is no such file.
+  func status(of file: String) throws(ServingError) -> FileStatus? {
+    try present { () throws(SystemError) in try FileSystem.status(of: file) }
+  }
+
+  /// Nil where nothing is there, or nothing to be looked at. Errors: the machine is out of something, or the disk fails, which says
+  /// nothing of the files.
+  private func present<Result>(_ body: () throws(SystemError) -> Result) throws(ServingError) -> Result? {
+    do throws(SystemError) { return try body() } catch {
+      if error.isShortage || error.code == SystemError.inputOutput { throw .repository(error) }
+      return nil
+    }
   }
 
   func file(of model: String, version: Int) -> String {

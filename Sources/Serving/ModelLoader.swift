@@ -28,9 +28,13 @@ struct ModelLoader: Sendable {
     _ name: String, configuration text: String?, current: [LoadedModel], holding: Int = 0
   ) throws(ServingError) -> Loaded {
     let (configuration, parsing) = try configuration(of: name, replacedBy: text, holding: holding)
+    if let ensemble = configuration.ensemble {
+      let outcome = try load(name, ensemble, configuration, byteCount: parsing)
+      return Loaded(outcomes: [outcome], selection: configuration.selection)
+    }
     // The request took as much again twice before the job had its turn.
     let claims = ModelClaims(configuration, parsingByteCount: max(parsing, 2 * holding), requestByteCount: holding)
-    let versions = try configuration.selection.selected(of: directory.versions(of: name), model: name)
+    let versions = try configuration.selection.selected(of: try directory.versions(of: name), model: name)
     var loaded = Loaded(selection: configuration.selection)
     for version in versions {
       do throws(ServingError) {
@@ -94,7 +98,7 @@ struct ModelLoader: Sendable {
   func plan(_ request: PlanRequest, loaded: [Int]) throws(ServingError) -> Answer {
     let name = request.model.name
     let (configuration, parsing) = try configuration(of: name, replacedBy: nil, holding: 0)
-    let versions = directory.versions(of: name)
+    let versions = try directory.versions(of: name)
     let version: Int
     if let wanted = request.model.version {
       guard let found = ModelDirectory.version(wanted), versions.contains(found) else {

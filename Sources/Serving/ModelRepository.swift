@@ -84,7 +84,7 @@ final class ModelRepository {
   /// The entry of a model that is in the repository now, even if it was put there after the last scan.
   func entry(_ name: String) throws(ServingError) -> Entry {
     if let index = index(of: name) { return entries[index] }
-    guard ModelDirectory.isPlainName(name), entries.count < ServingLimits.modelsMax, directory.contains(name) else {
+    guard ModelDirectory.isPlainName(name), entries.count < ServingLimits.modelsMax, try directory.contains(name) else {
       throw .unknownModel(name)
     }
     insert(Entry(name: name))
@@ -103,7 +103,7 @@ final class ModelRepository {
     for name in names {
       if index(of: name) == nil { insert(Entry(name: name)) }
       let index = index(of: name)!  // just inserted
-      let found = directory.versions(of: name)
+      let found = try directory.versions(of: name)
       entries[index].versions.removeAll { $0.model == nil && !found.contains($0.number) }
       for number in found { ensure(number, at: index) }
     }

@@ -11,11 +11,14 @@ final class ModelResidents: @unchecked Sendable {
   let budget: MemoryBudget
   let buffers: BufferPool
   let responses: ResponseCache
+  let sequences = SequenceStore()
   /// What sessions need only while they run.
   private let workspace: Workspace
   private let lock = Lock()
   /// Guarded by `lock`; changed by the worker alone.
   private var awake: [LoadedModel] = []
+  /// All that are loaded, asleep too.
+  private var loaded: [LoadedModel] = []
   private var counts = Counts()
   /// What models keep even asleep.
   private var describedByteCount = 0
@@ -50,6 +53,19 @@ final class ModelResidents: @unchecked Sendable {
 
   var counters: Counts { lock.withLock { counts } }
   var models: [LoadedModel] { lock.withLock { awake } }
+
+  /// A version that is loaded, asleep or not; without a number the highest.
+  func loadedModel(_ name: String, version: Int?) -> LoadedModel? {
+    lock.withLock {
+      var best: LoadedModel?
+      // The last is the newest: one of the same number may be about to go.
+      for model in loaded where model.name == name && (version == nil || model.version == version) {
+        if let found = best, found.version > model.version { continue }
+        best = model
+      }
+      return best
+    }
+  }
 
   /// How far down the ladder the server is: below the top, caches do not grow.
   var rung: PressureLadder.Rung {
@@ -91,17 +107,34 @@ final class ModelResidents: @unchecked Sendable {
     // First, since a session may take all that is left.
     let labels = try reserveLabels(claims, file)
     let (session, ports) = try open(file, for: nil, claims: claims)
+    let sequences = try SequenceLayout(configuration, inputs: session.inputs, outputs: session.outputs, model: name)
     let model = LoadedModel(
       name: name, version: version, configuration: configuration, file: file, identity: identity, session: session,
-      describing: ports.map { [labels, $0] } ?? [labels])
+      sequences: sequences, describing: ports.map { [labels, $0] } ?? [labels])
     if let times = ThreadTimes.cached(session, isa: kernels.name) { model.threadTimes = times }
     model.adoptThreadTimes(session)
-    lock.withLock {
-      awake.append(model)
-      describedByteCount += model.describingByteCount
-    }
+    lock.withLock { awake.append(model) }
+    add(model)
     if rung >= .idleCaches { resize(model, to: 0) }
     return model
+  }
+
+  /// Takes note of a model that is loaded.
+  func add(_ model: LoadedModel) {
+    lock.withLock {
+      loaded.append(model)
+      describedByteCount += model.describingByteCount
+    }
+    forgetEnsembles(of: model)
+  }
+
+  /// What ensembles answered may not be what they answer with another version of their member.
+  private func forgetEnsembles(of member: LoadedModel) {
+    for model in lock.withLock({ loaded }) {
+      if let ensemble = model.ensemble, ensemble.steps.contains(where: { $0.modelName == member.name }) {
+        responses.forget(model)
+      }
+    }
   }
 
   private func reserveLabels(_ claims: ModelClaims, _ file: borrowing File) throws(ServingError) -> HeldMemory {
@@ -120,7 +153,7 @@ final class ModelResidents: @unchecked Sendable {
       throw .modelUnavailable(model: model.name, reason: "unloaded")
     }
     model.wake(try open(model.opened, for: model, claims: ModelClaims(requestByteCount: holding)).session)
-    let isAlike = model.session.map { $0.inputs.isAlike(model.inputs) && $0.outputs.isAlike(model.outputs) }
+    let isAlike = model.session.map { $0.inputs.isAlike(model.sessionInputs) && $0.outputs.isAlike(model.outputs) }
     guard isAlike == true else {
       leave(model, .asleep)
       throw .modelChanged(model: model.name)
@@ -300,7 +333,12 @@ final class ModelResidents: @unchecked Sendable {
     guard model.residency.state != .retired else { return }
     leave(model, .retired)
     responses.forget(model)
-    lock.withLock { describedByteCount -= model.describingByteCount }
+    sequences.forget(model)
+    forgetEnsembles(of: model)
+    lock.withLock {
+      loaded.removeAll { $0 === model }
+      describedByteCount -= model.describingByteCount
+    }
   }
 
   private func leave(_ model: LoadedModel, _ state: LoadedModel.Residency.State) {

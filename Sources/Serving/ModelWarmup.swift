@@ -18,7 +18,7 @@ struct ModelWarmup {
         let session = try residents.begin(model, holding: 0)
         for (place, port) in model.inputs.enumerated() {
           let data = sample.inputs.first { $0.name == port.name }?.data ?? .zeros
-          try session.writeInput(place) { (bytes) throws(ServingError) in
+          try session.writeInput(model.inputIndices[place]) { (bytes) throws(ServingError) in
             try fill(bytes, port, data, model, name)
           }
         }

@@ -3,8 +3,11 @@ import System
 
 /// An answer on its way out: remembers how far the socket has taken it.
 struct OutgoingAnswer {
-  private let answer: Answer
+  private let body: EncodedInference
+  /// Kept until it is sent.
+  private let answer: Answer?
   private let head: [UInt8]
+  private let tail: [UInt8]
   private let leavesBodyOut: Bool
   private var sentByteCount = 0
   private let byteCount: Int
@@ -12,9 +15,39 @@ struct OutgoingAnswer {
   /// `leavesBodyOut`: the answer to a HEAD.
   init(_ answer: Answer, keepsAlive: Bool, leavesBodyOut: Bool) {
     self.answer = answer
+    body = answer.body
+    tail = []
     self.leavesBodyOut = leavesBodyOut
     head = answer.headBytes(keepsAlive: keepsAlive)
     byteCount = head.count + (leavesBodyOut ? 0 : answer.body.byteCount)
+  }
+
+  /// A server-sent event, or nothing; where it begins the answer with the head before it, and where it ends it with its end.
+  init(event answer: Answer?, isChunked: Bool, begins: Bool, ends: Bool, keepsAlive: Bool) {
+    self.answer = answer
+    leavesBodyOut = false
+    body = answer?.body ?? EncodedInference()
+    var head: [UInt8] = []
+    var tail: [UInt8] = []
+    if begins { HTTPResponseHead.writeStream(isChunked: isChunked, keepsAlive: keepsAlive, to: &head) }
+    if answer != nil {
+      let count =
+        body.byteCount + OutgoingAnswer.eventStart.utf8CodeUnitCount + OutgoingAnswer.eventEnd.utf8CodeUnitCount
+      if isChunked { head += "\(String(count, radix: 16))\r\n".utf8 }
+      OutgoingAnswer.append(OutgoingAnswer.eventStart, to: &head)
+      OutgoingAnswer.append(OutgoingAnswer.eventEnd, to: &tail)
+      if isChunked { tail += "\r\n".utf8 }
+    }
+    if ends, isChunked { tail += "0\r\n\r\n".utf8 }
+    (self.head, self.tail) = (head, tail)
+    byteCount = head.count + body.byteCount + tail.count
+  }
+
+  private static let eventStart: StaticString = "data: "
+  private static let eventEnd: StaticString = "\n\n"
+
+  private static func append(_ text: StaticString, to bytes: inout [UInt8]) {
+    bytes += UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
   }
 
   var isComplete: Bool { sentByteCount == byteCount }
@@ -28,12 +61,12 @@ struct OutgoingAnswer {
 
   private func sendPieces(to socket: borrowing Socket) throws(SystemError) -> Int? {
     try head.withUnsafeBufferPointer { (head) throws(SystemError) -> Int? in
-      try answer.body.json.withUnsafeBufferPointer { (json) throws(SystemError) -> Int? in
+      try body.json.withUnsafeBufferPointer { (json) throws(SystemError) -> Int? in
         var pieces = Pieces(skipping: sentByteCount)
         pieces.append(UnsafeRawBufferPointer(head))
         if !leavesBodyOut {
           pieces.append(UnsafeRawBufferPointer(json))
-          for part in answer.body.parts {
+          for part in body.parts {
             switch part {
             case .tensor(let bytes): pieces.append(bytes)
             case .bytes(let bytes):
@@ -47,7 +80,11 @@ struct OutgoingAnswer {
             }
           }
         }
-        return try socket.send(pieces.list)
+        guard !tail.isEmpty else { return try socket.send(pieces.list) }
+        return try tail.withUnsafeBufferPointer { (tail) throws(SystemError) -> Int? in
+          pieces.append(UnsafeRawBufferPointer(tail))
+          return try socket.send(pieces.list)
+        }
       }
     }
   }

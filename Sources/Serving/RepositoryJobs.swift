@@ -50,6 +50,7 @@ final class LoadJob: QueuedJob, @unchecked Sendable {
     let failure = server.repository.finishLoad(name, result)
     server.retire(before, name)
     server.log.load(name, server.repository, failure: failure)
+    if failure == nil { server.loadWaitingEnsembles(for: name) }
     server.retryLater(name, failure, isWanted: connection == 0)
     return failure.map { Answer($0) } ?? .empty
   }

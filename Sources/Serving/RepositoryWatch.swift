@@ -29,7 +29,7 @@ final class RepositoryWatch {
   init(_ directory: ModelDirectory) throws(ServingError) {
     do { notice = try KernelNotice(filesOf: directory.path) } catch { throw .repository(error) }
     self.directory = directory
-    models = look()
+    models = try look()
   }
 
   var descriptor: Int32 { notice.descriptor }
@@ -45,28 +45,48 @@ final class RepositoryWatch {
   func changes() -> (changed: [String], gone: [String]) {
     (dueNanoseconds, firstNoticeNanoseconds) = (Int64.max, Int64.max)
     let before = models
-    models = look()
+    do { models = try look() } catch {
+      // What cannot be seen now is not gone.
+      dueNanoseconds = Clock.nowNanoseconds + RepositoryWatch.patienceNanoseconds
+      return ([], [])
+    }
     return (
       models.filter { !before.contains($0) }.map { $0.name },
       before.filter { old in !models.contains { $0.name == old.name } }.map { $0.name }
     )
   }
 
-  private func look() -> [Model] {
-    guard let names = try? directory.models() else { return models }
-    return names.compactMap {
-      // Before it is looked at, so that nothing happens unseen. A folder of which the kernel watches no more changes unseen.
-      try? notice.add(filesOf: directory.path + "/" + $0)
-      var model = Model(name: $0, configuration: identity(directory.configurationFile(of: $0)))
-      for number in directory.versions(of: $0) {
-        guard let file = identity(directory.file(of: $0, version: number)) else { continue }
+  private func look() throws(ServingError) -> [Model] {
+    watchFolders()
+    var models: [Model] = []
+    for name in try directory.models() {
+      var model = Model(name: name, configuration: try identity(directory.configurationFile(of: name)))
+      for number in try directory.versions(of: name) {
+        guard let file = try identity(directory.file(of: name, version: number)) else { continue }
         model.versions.append(Version(number: number, file: file))
       }
-      return model.versions.isEmpty ? nil : model
+      if !model.versions.isEmpty || model.configuration != nil { models.append(model) }
+    }
+    return models
+  }
+
+  /// Before they are looked at, so that nothing happens unseen; also what is no model yet, as while it is copied. A folder of which
+  /// the kernel watches no more changes unseen.
+  private func watchFolders() {
+    try? notice.add(filesOf: directory.path)
+    let names = (try? FileSystem.names(in: directory.path)) ?? []
+    for name in names.filter({ ModelDirectory.isPlainName($0) }).prefix(ServingLimits.modelsMax) {
+      let folder = directory.path + "/" + name
+      // A file among the models is no folder.
+      guard (try? notice.add(filesOf: folder)) != nil else { continue }
+      let versions = (try? FileSystem.names(in: folder))?.filter { ModelDirectory.version($0) != nil } ?? []
+      for version in versions.prefix(ServingLimits.versionsMax) { try? notice.add(filesOf: folder + "/" + version) }
     }
   }
 
-  private func identity(_ path: String) -> FileIdentity? { (try? FileSystem.status(of: path)).map { FileIdentity($0) } }
+  private func identity(_ path: String) throws(ServingError) -> FileIdentity? {
+    try directory.status(of: path).map { FileIdentity($0) }
+  }
 }
 
 extension Server {

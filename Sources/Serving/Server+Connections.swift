@@ -22,9 +22,11 @@ extension Server {
       }
       resumeAccepting()
     } catch {
-      // Out of descriptors: a closed connection gives one back. Until then the event would come again and again.
-      log.line("cannot accept a client: \(error.message)", .warning)
+      // Out of descriptors or memory: a closed connection gives some back, or another program. Until then the event would come
+      // again and again.
+      if acceptDueNanoseconds == Int64.max { log.line("cannot accept a client: \(error.message)", .warning) }
       stopAccepting()
+      acceptDueNanoseconds = Clock.nowNanoseconds + ServingLimits.acceptRetryNanoseconds
     }
   }
 
@@ -36,6 +38,9 @@ extension Server {
   private func resumeAccepting() {
     guard !isAccepting, !isMakingRoomForClients, let listener else { return }
     isAccepting = (try? listener.watch(poll, token: Server.listenerToken)) != nil
+    if !isAccepting { listener.unwatch(poll) }
+    acceptDueNanoseconds =
+      isAccepting ? Int64.max : Clock.nowNanoseconds + ServingLimits.acceptRetryNanoseconds
   }
 
   private func admit(_ socket: consuming Socket, _ memory: Buffer?) {
@@ -87,6 +92,8 @@ extension Server {
 
   func close(_ connection: Connection) {
     guard connections[connection.slot] === connection else { return }
+    // A run under way may still read the stream's memory: it is not handed to anybody.
+    connection.stream = nil
     // Nobody waits for an inference any more. One that runs already stops and finds no connection; loads and unloads finish,
     // which the repository counts on.
     connection.hangup.store(1)
@@ -94,6 +101,7 @@ extension Server {
     if let job = connection.job as? RoomJob { _ = scheduler.withdraw(job) }
     poll.remove(connection.socket.descriptor)
     regions.close(connection.token)
+    residents.sequences.close(connection.token)
     connections[connection.slot] = nil
     freeSlots.append(connection.slot)
     spareReceiveMemory = spareReceiveMemory ?? connection.memory
@@ -158,7 +166,7 @@ extension Server {
       }
       return true
     case .body:
-      switch connection.takeBody() {
+      switch connection.takeBody(itemBytesMax: configuration.limits.bodyBytesMax) {
       case .needMore: return false
       case .complete: dispatch(connection)
       case .failed(let error): refuse(connection, error)
@@ -178,6 +186,7 @@ extension Server {
       } else {
         error
       }
+    if connection.stream != nil { return deliver(Answer(error), to: connection) }
     if waitsForRoom(connection, error, .gathering) { return }
     connection.send(Answer(error), keepsAlive: false, lingers: true)
   }
@@ -199,6 +208,14 @@ extension Server {
       guard try connection.flush() else { return .needMore }
     } catch {
       return .failed(.system(error))
+    }
+    if let stream = connection.stream {
+      if !stream.isOver {
+        connection.finishEvent(buffers)
+        goOn(connection, stream)
+        return .complete
+      }
+      end(connection)
     }
     if !connection.finishExchange(buffers) || isStopping && connection.isIdle { close(connection) }
     return .complete

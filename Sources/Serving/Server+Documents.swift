@@ -16,7 +16,7 @@ extension Server {
   func metadata(of model: LoadedModel) -> ModelMetadata {
     let versions = repository.loaded(model.name).reversed().map { "\($0.version)" }
     return ModelMetadata(
-      name: model.name, versions: versions, platform: "thimble",
+      name: model.name, versions: versions, platform: model.platform,
       inputs: model.inputs.map { $0.metadata }, outputs: model.outputs.map { $0.metadata })
   }
 

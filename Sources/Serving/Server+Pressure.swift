@@ -70,7 +70,7 @@ extension Server {
     guard !isStopping else { return Int64.max }
     var due = min(
       pressure.dueNanoseconds(canGive: canGive), calibrationDueNanoseconds, powerDueNanoseconds,
-      repositoryDueNanoseconds, retryDueNanoseconds)
+      repositoryDueNanoseconds, retryDueNanoseconds, residents.sequences.dueNanoseconds)
     if !isPuttingToSleep {
       for model in residents.models { due = min(due, model.sleepDueNanoseconds(configuration.keepAlive)) }
     }
@@ -81,6 +81,7 @@ extension Server {
     guard !isStopping else { return }
     govern(now)
     followRepository(now)
+    residents.sequences.evict(now)
     retryLoads(now)
     if now >= pressure.dueNanoseconds(canGive: canGive) {
       lookAtPressure(now)

@@ -5,9 +5,10 @@ import System
 extension Server {
   /// A head has come: decides what becomes of the body, before anything of it is kept.
   func begin(_ connection: Connection) {
+    if beginItems(connection) { return }
     let limit =
       switch connection.route {
-      case .infer, .predict: configuration.limits.bodyBytesMax
+      case .infer, .predict, .generate: configuration.limits.bodyBytesMax
       // Its texts need no reservation.
       case .plan, .sharedMemory, .logging, .traceSetting: ServingLimits.unreservedBytesMax
       default: ServingLimits.controlBodyBytesMax
@@ -38,7 +39,7 @@ extension Server {
   private func prepareBody(_ connection: Connection, _ head: HTTPRequestHead) throws(ServingError) {
     var model: LoadedModel?
     switch connection.route {
-    case .infer(let reference), .predict(let reference):
+    case .infer(let reference), .predict(let reference), .generate(let reference, _):
       model = try repository.model(reference)
       try checkPressure()
     case .repositoryIndex, .repositoryLoad, .repositoryUnload, .plan, .sharedMemory, .logging(isChange: true),
@@ -57,7 +58,7 @@ extension Server {
     connection.keepBody(body)
   }
 
-  private func sendContinue(_ connection: Connection) {
+  func sendContinue(_ connection: Connection) {
     let line = HTTPResponseHead.continueLine
     let bytes = UnsafeRawBufferPointer(start: line.utf8Start, count: line.utf8CodeUnitCount)
     let sent = try? connection.socket.send([bytes])
@@ -68,10 +69,12 @@ extension Server {
   func dispatch(_ connection: Connection) {
     lastUseNanoseconds = Clock.nowNanoseconds
     do throws(ServingError) {
+      if let stream = connection.stream { return dispatchItem(connection, stream) }
       if let refusal = connection.refusal { throw refusal }
       switch connection.route {
       case .infer(let reference): return try infer(connection, reference)
       case .predict(let reference): return try infer(connection, reference, isPrediction: true)
+      case .generate(let reference, let isStream): return try generate(connection, reference, sendsAll: isStream)
       default: break
       }
       guard let answer = try answer(connection) else { return }
@@ -82,7 +85,7 @@ extension Server {
     }
   }
 
-  private func send(_ answer: Answer, to connection: Connection) {
+  func send(_ answer: Answer, to connection: Connection) {
     connection.send(answer, keepsAlive: !isStopping)
   }
 
@@ -112,6 +115,7 @@ extension Server {
     case .modelReady(let reference):
       let model = try repository.model(reference)
       try model.checkReadiness()
+      try checkMembers(of: model)
       return Answer(bytes: ModelReadiness(name: model.name, isReady: true).jsonBytes)
     case .modelConfiguration(let reference):
       let model = try repository.model(reference)
@@ -144,7 +148,7 @@ extension Server {
     case .trace: return try traceAnswer()
     case .activity: return try activity()
     case .methodNotAllowed(let allow): throw .methodNotAllowed(allow: allow)
-    case .notFound, .infer, .predict: throw .noSuchPath
+    case .notFound, .infer, .predict, .generate: throw .noSuchPath
     }
     return nil
   }
@@ -192,6 +196,9 @@ extension Server {
       headerContentLength: connection.head?.inferenceHeaderContentLength, isPrediction: isPrediction,
       residents: residents, regions: regions,
       client: regions.count == 0 ? .nobody : connection.client, hangup: connection.hangup)
+    if model.sequenceLayout != nil {
+      job.owner = connection.socketUser.map { .user($0) } ?? .connection(connection.token)
+    }
     job.isShared = isShared
     if trace.isOn { job.isTraced = trace.samples(model.name) }
     do throws(ServingError) {
@@ -202,26 +209,34 @@ extension Server {
         if isShared { noteShared(job.metrics, nil) }
         return send(answer, to: connection)
       }
-      let limit = configuration.limits.queuedRequestsMax
       job.earliestNanoseconds = model.nextSlotNanoseconds
       job.ticket?.user = connection.socketUser
       if runsHere(job), scheduler.runHere(job) {
         computed(since: job.receivedNanoseconds)
         return send(job.finish(self), to: connection)
       }
-      job.ticket?.use = connection.use
-      switch scheduler.submit(job, limit: limit, userLimit: configuration.limits.userRequestsMax) {
-      case nil: break
-      case .full(let limit): throw .queueFull(limit: limit)
-      case .userFull(let limit): throw .clientQueueFull(limit: limit)
-      case .groupFull(let limit): throw .modelQueueFull(model: model.name, limit: limit)
-      }
-      model.takeSlot(job.earliestNanoseconds)
+      try queue(job, of: model, for: connection)
     } catch {
       if isShared { noteShared(job.metrics, error) }
       return refuse(job, error, of: connection)
     }
     connection.wait(for: job)
+  }
+
+  /// Lets a request wait for the worker. Errors: there is no room for it.
+  func queue(
+    _ job: InferenceJob, of model: LoadedModel, for connection: Connection
+  ) throws(ServingError) {
+    job.ticket?.use = connection.use
+    switch scheduler.submit(
+      job, limit: configuration.limits.queuedRequestsMax, userLimit: configuration.limits.userRequestsMax)
+    {
+    case nil: break
+    case .full(let limit): throw .queueFull(limit: limit)
+    case .userFull(let limit): throw .clientQueueFull(limit: limit)
+    case .groupFull(let limit): throw .modelQueueFull(model: model.name, limit: limit)
+    }
+    model.takeSlot(job.earliestNanoseconds)
   }
 
   /// Whether the event loop may run a job itself, going by how long the model took last.
@@ -243,11 +258,11 @@ extension Server {
   }
 
   /// Answers a request that never gets to the worker.
-  private func refuse(_ job: InferenceJob, _ error: ServingError, of connection: Connection) {
+  func refuse(_ job: InferenceJob, _ error: ServingError, of connection: Connection) {
     if log.isVerbose {
       log.inference(job.metrics, error, nanoseconds: Clock.nowNanoseconds - job.receivedNanoseconds)
     }
-    send(job.refused(error), to: connection)
+    deliver(job.refused(error), to: connection)
   }
 
   /// The worker is done with a job.
@@ -257,8 +272,8 @@ extension Server {
     if job.connection != 0 { lastUseNanoseconds = Clock.nowNanoseconds }
     guard let connection = connection(job.connection), connection.job === job else { return }
     if let ticket = job.ticket { connection.use = ticket.use }
-    send(answer, to: connection)
-    advance(connection, mayReceive: false)
+    deliver(answer, to: connection, steps: (job as? InferenceJob)?.stepCount)
+    advance(connection, mayReceive: connection.phase == .body)
   }
 
   // MARK: The repository
@@ -321,12 +336,24 @@ extension Server {
 
   private func unload(_ name: String, for connection: Connection) throws(ServingError) {
     _ = try repository.entry(name)
+    try unloadDependents(name, connection)
     buffers.trim()
     let job = UnloadJob(
       connection: connection.token, name: name, models: repository.loaded(name), residents: residents)
     try submitControl(job)
     repository.unload(name)
     connection.wait(for: job)
+  }
+
+  /// The models that an ensemble passes through go with it where the request says so.
+  private func unloadDependents(_ name: String, _ connection: Connection) throws(ServingError) {
+    let (request, _) = try repositoryRequest(connection)
+    guard request.unloadsDependents, let ensemble = repository.loaded(name).first?.ensemble else { return }
+    for member in Set(ensemble.steps.map { $0.modelName }) {
+      try submitControl(
+        UnloadJob(connection: 0, name: member, models: repository.loaded(member), residents: residents))
+      repository.unload(member)
+    }
   }
 
   /// Has the versions of `before` that the repository has no more give everything back.

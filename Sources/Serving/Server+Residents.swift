@@ -27,6 +27,11 @@ extension Server {
     writer.sample([], counts.wakes)
     writer.family("thimble_cache_resizes_total", .counter, help: "Changes of what a model may keep")
     writer.sample([], counts.resizes)
+    let sequences = residents.sequences.figures
+    writer.family("thimble_sequences", .gauge, help: "Sequences under way")
+    writer.sample([], sequences.count)
+    writer.family("thimble_sequence_evictions_total", .counter, help: "Sequences dropped: idle for too long")
+    writer.sample([], sequences.evictionCount)
     writer.family("thimble_models_asleep", .gauge, help: "Versions of models that sleep")
     writer.sample([], repository.loadedModels.count { $0.residency.state == .asleep })
     writer.family("thimble_pressure_rung", .gauge, help: "How far down the memory pressure ladder: 0 is not at all")

@@ -29,7 +29,7 @@ extension Server {
   /// The model that the connection's request means.
   func model(of connection: Connection) -> LoadedModel? {
     switch connection.route {
-    case .infer(let reference), .predict(let reference): try? repository.model(reference)
+    case .infer(let reference), .predict(let reference), .generate(let reference, _): try? repository.model(reference)
     default: nil
     }
   }

@@ -46,6 +46,8 @@ public final class Server: @unchecked Sendable {
   var acceptedCount: UInt64 = 0
   /// Whether the listener is watched; it is not while the process is out of descriptors.
   var isAccepting = false
+  /// When to try again what the kernel refused; no time while it accepts.
+  var acceptDueNanoseconds = Int64.max
   /// Whether clients wait in the queue of the socket until models have given up memory.
   var isMakingRoomForClients = false
   /// Whether what is handled now was alone: nobody else is served later for it.
@@ -179,6 +181,12 @@ public final class Server: @unchecked Sendable {
     case .everything: names = repository.entries.map { $0.name }
     case .only(let wanted): names = wanted
     }
+    try loadInitially(names)
+    // Those whose models come after them.
+    try loadInitially(names.filter { repository.waitsForMember($0) != nil })
+  }
+
+  private func loadInitially(_ names: [String]) throws(ServingError) {
     for name in names {
       if isToldToStop() { throw .stopping }
       service.tell(status: "loading \(name)")
@@ -298,6 +306,7 @@ public final class Server: @unchecked Sendable {
     acceptClients(isRetry: true)
     if isAccepting { listener?.unwatch(poll) }
     isAccepting = false
+    acceptDueNanoseconds = Int64.max
     listener?.removeFile()
     listener = nil
     for case let connection? in connections where connection.isIdle { advance(connection, mayReceive: true) }
@@ -308,7 +317,7 @@ public final class Server: @unchecked Sendable {
 
   /// Until the next thing that is due; −1 where nothing is, so that an idle server does not wake.
   private func timeoutMilliseconds() -> Int32 {
-    var due = min(drainDeadlineNanoseconds ?? Int64.max, housekeepingDueNanoseconds)
+    var due = min(drainDeadlineNanoseconds ?? Int64.max, housekeepingDueNanoseconds, acceptDueNanoseconds)
     due = min(due, service.dueNanoseconds, idleExitDueNanoseconds)
     for case let connection? in connections {
       due = min(due, connection.deadlineNanoseconds, connection.job?.deadlineNanoseconds ?? Int64.max)
@@ -322,6 +331,7 @@ public final class Server: @unchecked Sendable {
     if let deadline = drainDeadlineNanoseconds, now >= deadline { isCut = true }
     service.giveSign(now)
     goIfIdle(now)
+    if now >= acceptDueNanoseconds { acceptClients() }
     keepHouse(now)
     for case let connection? in connections {
       if now >= connection.deadlineNanoseconds { close(connection) }

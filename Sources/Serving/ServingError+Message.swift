@@ -26,6 +26,13 @@ extension ServingError {
     case .outputUnknown(let model, let output):
       "model \(model) has no output \(ServingError.quoted(output)): GET /v2/models/\(model) describes it"
     case .sharedMemory(let error): error.message
+    case .sequenceMissing(let model):
+      "model \(model) keeps sequences: give \"parameters\": {\"sequence_id\": …, \"sequence_start\": true}"
+    case .sequenceUnknown(let model, let id):
+      "model \(model) has no sequence \(ServingError.text(id)) of yours (never started, ended, or idle for too long): "
+        + "start it with \"sequence_start\": true"
+    case .notGenerating(let model):
+      "model \(model) does not generate: its config.json lacks \"generate\": {\"steps\": …}"
     case .outputRepeated(let output): "output \(output) is asked for more than once"
     default: stateMessage
     }
@@ -37,12 +44,17 @@ extension ServingError {
     case .modelQueueFull(let model, let limit): "\(limit) requests wait for model \(model) already: try again later"
     case .clientQueueFull(let limit): "\(limit) requests of yours wait already: try again later"
     case .cancelled: "the client has gone"
+    case .tooManySequences(let limit): "\(limit) sequences are under way already: end some, or try again later"
     case .tooManyConnections(let limit): "\(limit) clients are connected already: try again later"
     case .tooLate(let micros): "the request waited longer than its timeout of \(micros) µs"
     case .stopping: "the server is stopping"
     case .modelLoading(let name): "model \(name) is being loaded: try again later"
     case .modelUnavailable(let model, let reason):
       "model \(model) is not loaded (\(reason)): load it with POST /v2/repository/models/\(model)/load"
+    case .memberUnavailable(let model, let member):
+      "model \(model) needs model \(member), which is not loaded: load it with "
+        + "POST /v2/repository/models/\(member)/load"
+    case .member(let name, let error): "model \(name) of the ensemble: \(error.message)"
     case .busyMemory(let error): "no memory while other requests are served: \(error.message)"
     case .memory(let error): error.message
     case .tooLarge(.doesNotFit(let needed, let available, let least)):
@@ -83,9 +95,17 @@ extension ServingError {
       .tooLarge(.doesNotFit(let needed, let available, let least)),
       .busyMemory(.doesNotFit(let needed, let available, let least)):
       (needed, available, least)
+    case .member(_, let error): error.memoryNumbers
     case .modelMemory(let refusal):
       (refusal.neededByteCount, refusal.availableByteCount, refusal.leastBudgetByteCount)
     default: nil
+    }
+  }
+
+  private static func text(_ id: SequenceID) -> String {
+    switch id {
+    case .number(let number): "\(number)"
+    case .text(let text): quoted(text)
     }
   }
 

@@ -20,7 +20,14 @@ public enum ServingError: Error, Sendable {
   case outputRepeated(output: String)
   case sharedMemory(SharedMemoryError)
 
+  /// A model that keeps sequences is asked without one.
+  case sequenceMissing(model: String)
+  case sequenceUnknown(model: String, id: SequenceID)
+  /// Asked to generate what the model's configuration does not let it.
+  case notGenerating(model: String)
+
   // What the daemon cannot do now
+  case tooManySequences(limit: Int)
   case queueFull(limit: Int)
   case modelQueueFull(model: String, limit: Int)
   case clientQueueFull(limit: Int)
@@ -32,6 +39,10 @@ public enum ServingError: Error, Sendable {
   case modelLoading(String)
   /// Not loaded, for the reason given.
   case modelUnavailable(model: String, reason: String)
+  /// A model of an ensemble is not loaded.
+  case memberUnavailable(model: String, member: String)
+  /// What a model of an ensemble met with.
+  indirect case member(String, ServingError)
   /// The budget refuses what would fit while nothing else goes on.
   case busyMemory(MemoryError)
   /// The budget refuses what could only run with a larger budget or fewer models.
@@ -68,11 +79,17 @@ extension ServingError {
   var status: HTTPStatus {
     switch self {
     case .malformed(let error): error.status
+    case .member(_, let error): error.status
     case .sharedMemory(let error): error.status
-    case .noSuchPath, .unknownModel, .unknownVersion, .noVersion, .versionAbsent, .modelUnavailable: .notFound
+    case .noSuchPath, .unknownModel, .unknownVersion, .noVersion, .versionAbsent, .modelUnavailable,
+      .memberUnavailable:
+      .notFound
     case .methodNotAllowed: .methodNotAllowed
-    case .inputMissing, .inputUnknown, .inputType, .inputShape, .outputUnknown, .outputRepeated: .badRequest
-    case .queueFull, .modelQueueFull, .clientQueueFull, .cancelled, .tooManyConnections, .tooLate, .stopping,
+    case .inputMissing, .inputUnknown, .inputType, .inputShape, .outputUnknown, .outputRepeated,
+      .sequenceMissing, .sequenceUnknown, .notGenerating:
+      .badRequest
+    case .queueFull, .tooManySequences, .modelQueueFull, .clientQueueFull, .cancelled, .tooManyConnections, .tooLate,
+      .stopping,
       .modelLoading, .busyMemory, .memoryPressure:
       .serviceUnavailable
     case .memory, .tooLarge, .modelMemory: .insufficientStorage

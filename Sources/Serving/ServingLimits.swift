@@ -46,6 +46,8 @@ public struct ServingLimits: Sendable {
   /// Buffers kept for the next request, in bytes and number: enough for a picture each way.
   static let spareBytesMax = 1 << 20
   static let sparesMax = 8
+  /// What a line of a stream of requests gets first.
+  static let lineBytesFirst = 4 << 10
   /// Bytes taken from one connection before others get their turn.
   static let turnBytesMax = 1 << 20
 
@@ -59,6 +61,8 @@ public struct ServingLimits: Sendable {
   static let lingerNanoseconds: Int64 = 2_000_000_000
   /// How long a connection must have been idle to be closed in favour of a new one.
   static let idleNanosecondsMin: Int64 = 1_000_000_000
+  /// How long clients wait at most once the kernel can make connections again that it refused for want of descriptors or memory.
+  static let acceptRetryNanoseconds: Int64 = 100_000_000
   /// What `Retry-After` says: a queue of inferences empties in less.
   static let retryAfterSeconds = 1
 
@@ -107,6 +111,21 @@ public struct ServingLimits: Sendable {
   static let labelBytesMax = 256
   /// Bytes of a model's name: one component of a path.
   static let nameBytesMax = 255
+
+  // MARK: Ensembles
+
+  /// Models that one request may pass through.
+  static let ensembleStepsMax = 64
+
+  // MARK: Sequences
+
+  /// Sequences at once, and those of one user or connection.
+  static let sequencesMax = 256
+  static let ownSequencesMax = 64
+  /// A day.
+  static let sequenceIdleMicrosMax = 86_400_000_000
+  /// Runs of one request that generates.
+  static let generationStepsMax = 1 << 20
 
   // MARK: The response cache
 

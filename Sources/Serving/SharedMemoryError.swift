@@ -32,6 +32,8 @@ public enum SharedMemoryError: Error, Equatable, Sendable {
     case .unknown: .notFound
     case .notOwned, .userUnknown: .forbidden
     case .tooMany, .tooManyBytes: .insufficientStorage
+    // All else that opening meets is the client's doing.
+    case .notOpened(let error) where error.isShortage: .serviceUnavailable
     default: .badRequest
     }
   }

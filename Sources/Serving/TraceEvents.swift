@@ -19,6 +19,8 @@ struct TraceEvents {
 
   var bytes: [UInt8] { writer.bytes }
 
+  /// Not inlined: it is called in many places, of which none is hot.
+  @inline(never)
   mutating func add(
     _ name: String, _ category: String, lane: Int, start: Int64, nanoseconds: Int64,
     _ arguments: (inout JSONWriter) -> Void = { _ in }

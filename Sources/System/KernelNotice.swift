@@ -56,7 +56,7 @@ public struct KernelNotice: ~Copyable, Sendable {
       descriptor: try retrying("watch", directory) { thimble_watch_directory(directory) }, interest: .readable)
   }
 
-  /// Watches another folder too; one that is watched already stays so. Precondition: made with `filesOf`.
+  /// Watches another folder too, or a watched one more closely: also what is made in it. Precondition: made with `filesOf`.
   public func add(filesOf directory: String) throws(SystemError) {
     _ = try retrying("watch", directory) { thimble_watch_more(descriptor, directory) }
   }

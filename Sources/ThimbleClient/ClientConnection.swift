@@ -107,9 +107,10 @@ struct ClientConnection: ~Copyable {
 
   private mutating func receiveBody(_ head: HTTPClientResponseHead) throws(Failure) -> [UInt8] {
     var body: [UInt8] = []
-    if case .bytes(let count) = head.body { body.reserveCapacity(min(count, 64 << 20)) }
     var decoder: HTTPBodyDecoder
     do { decoder = try HTTPBodyDecoder(head.body, limits: ClientConnection.limits) } catch { throw .malformed(error) }
+    // A promise is cheap: more room than this is made as bytes come.
+    body.reserveCapacity(min(decoder.directBytes, 1 << 20))
     while !decoder.isComplete {
       let event: HTTPBodyDecoder.Event
       do throws(ProtocolError) {

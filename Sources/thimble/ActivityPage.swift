@@ -104,6 +104,7 @@ struct ActivityPage {
     return String(decoding: json.bytes, as: UTF8.self)
   }
 
+  @inline(never)
   private func write(_ model: ClientActivity.Model, to json: inout JSONWriter) {
     json.beginObject()
     json.member("name", model.name)

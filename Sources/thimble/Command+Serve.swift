@@ -31,7 +31,7 @@ extension Command {
       Option("explicit", nil, "load nothing at start but what --load names"),
       Option(
         "model-control-mode", "MODE",
-        "none: load everything at start (default); explicit: as --explicit; watch: as none, and follow what is renamed into DIR and "
+        "none: load everything at start (default); explicit: as --explicit; watch: as none, and follow what is put into DIR and "
           + "into its models, or removed"),
       Option(
         "keep-alive", "TIME", "put models to sleep that nobody asks for so long: 90s, 5m, 2h (default forever)"),

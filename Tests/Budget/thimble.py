@@ -135,6 +135,10 @@ class Client:
         """(status, headers in lower case, body)."""
         head = [f"{method} {path} HTTP/1.1", "Host: thimble", f"Content-Length: {len(body)}", *headers, "", ""]
         self.socket.sendall("\r\n".join(head).encode() + body)
+        return self.answer()
+
+    def answer(self):
+        """What comes next, as `request` has it."""
         while b"\r\n\r\n" not in self.received:
             self._receive()
         head, self.received = self.received.split(b"\r\n\r\n", 1)

@@ -269,6 +269,47 @@ def test_triton_over_tcp():
         shm.destroy_shared_memory_region(region)
 
 
+def test_triton_settings_and_versions():
+    """Log, traces and statistics of a version, by the client unmodified."""
+    triton_client = triton.InferenceServerClient(f"127.0.0.1:{PORT}")
+    try:
+        assert {"logging", "trace", "statistics"} <= set(triton_client.get_server_metadata()["extensions"])
+        before = triton_client.get_log_settings()
+        assert triton_client.update_log_settings({"log_verbose_level": 2, "log_info": False})["log_verbose_level"] == 2
+        assert triton_client.update_log_settings({"log_verbose_level": 0, "log_info": True}) == before
+        standard = triton_client.get_trace_settings()
+        assert standard["trace_level"] == ["OFF"] and standard["trace_count"] == "-1"
+        settings = {"trace_level": ["TIMESTAMPS"], "trace_rate": "1", "trace_count": "2"}
+        assert triton_client.update_trace_settings("digits", settings)["trace_rate"] == "1"
+        plain = triton.InferInput("image", [1, 8, 8, 1], "UINT8")
+        plain.set_data_from_numpy(pictures[0])
+        for _ in range(3):
+            triton_client.infer("digits", [plain], model_version="1")
+        assert triton_client.get_trace_settings("digits")["trace_count"] == "0"
+        cleared = triton_client.update_trace_settings("digits", dict.fromkeys(settings))
+        assert cleared == standard == triton_client.get_trace_settings()
+        with client() as http:
+            events = http.get("/v2/thimble/trace").json()["traceEvents"]
+        assert [event["name"] for event in events].count("request") == 2
+        assert any(event.get("cat") == "operator" for event in events)
+        row = triton_client.get_inference_statistics("digits", "1")["model_stats"][0]
+        assert row["batch_stats"][0]["batch_size"] == 1
+        assert row["batch_stats"][0]["compute_infer"] == row["inference_stats"]["compute_infer"]
+        # A load with another configuration; with a file it is refused.
+        override = json.dumps({"version_labels": {"stable": 1}, "traffic": {"1": 1}})
+        triton_client.load_model("digits", config=override)
+        assert triton_client.infer("digits", [plain], model_version="stable").get_response()["model_version"] == "1"
+        assert triton_client.is_model_ready("digits", "stable")
+        try:
+            triton_client.load_model("digits", config="{}", files={"file:1/model.onnx": b"x"})
+            raise AssertionError("files are taken")
+        except triton.InferenceServerException as error:
+            assert "file:" in str(error)
+        triton_client.load_model("digits")
+    finally:
+        triton_client.close()
+
+
 # --- Thimble's own client
 
 def test_the_example_of_thimble_client():

@@ -196,4 +196,5 @@ def main():
     for op in model.operators: print(f"  {op['name']} {op['operands']} → {op['output']}")
 
 
-main()
+if __name__ == "__main__":
+    main()

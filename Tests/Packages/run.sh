@@ -85,14 +85,19 @@ serve_and_ask() {
   # No function: the process to end is the daemon.
   chroot "$root" env -i "${environment[@]}" bash -c '
     set -e
-    unit=/usr/lib/systemd/system/thimble.service
-    user=$(sed -n "s/^User=//p" $unit)
+    # As systemd reads it: lines that go on, and its folders.
+    said() { sed -e ":a; /\\\\$/ { N; s/\\\\\n */ /; ba }" /usr/lib/systemd/system/thimble.service | sed -n "s/^$1=-\\?//p" \
+      | sed "s|%t|/run|g; s|%S|/var/lib|g; s|%C|/var/cache|g; s|%E|/etc|g"; }
+    user=$(said User)
     install -d -o "$user" -g "$user" /run/thimble /var/cache/thimble
     set -a
-    for file in $(sed -n "s/^EnvironmentFile=-\?//p" $unit); do [ ! -f "$file" ] || eval "$(sed -n "s/^\([A-Z_]*\)=\(.*\)/\1=\"\2\"/p" "$file")"; done
-    for setting in $(sed -n "s/^Environment=//p" $unit); do eval "$setting"; done
+    for file in $(said EnvironmentFile); do [ ! -f "$file" ] || eval "$(sed -n "s/^\([A-Z_]*\)=\(.*\)/\1=\"\2\"/p" "$file")"; done
+    for setting in $(said Environment); do eval "$setting"; done
     set +a
-    eval "exec setpriv --reuid=$user --regid=$user --clear-groups $(sed -n "s/^ExecStart=//p" $unit)"' > "$work/daemon.log" 2>&1 &
+    command=$(said ExecStart)
+    # systemd passes the socket where it listens itself.
+    case $command in *--socket*) ;; *) command="$command --socket /run/thimble/thimble.sock" ;; esac
+    eval "exec setpriv --reuid=$user --regid=$user --clear-groups $command"' > "$work/daemon.log" 2>&1 &
   local daemon=$!
   for _ in $(seq "$wait"); do [ -S "$root/run/thimble/thimble.sock" ] && break; sleep 0.1; done
   [ -S "$root/run/thimble/thimble.sock" ] || { cat "$work/daemon.log" >&2; fail "the daemon does not start"; }

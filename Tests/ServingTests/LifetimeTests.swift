@@ -138,7 +138,7 @@ import Testing
     let pipe = files.models + "/bad/1/model.thimble"
     try FileSystem.remove(pipe)
     #expect(mkfifo(pipe, 0o600) == 0)
-    #expect(ModelDirectory(files.models).versions(of: "bad") == [])
+    #expect(try ModelDirectory(files.models).versions(of: "bad") == [])
     let loader = server.server.loader
     let error = #expect(throws: ServingError.self) {
       try loader.load(

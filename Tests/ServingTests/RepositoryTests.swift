@@ -21,7 +21,7 @@ import Testing
     try files.write("x", to: "models/file")
     let directory = ModelDirectory(files.models)
     #expect(try directory.models() == ["a", "b", "empty"])
-    #expect(directory.versions(of: "b") == [3, 12] && directory.versions(of: "empty") == [])
+    #expect(try directory.versions(of: "b") == [3, 12] && directory.versions(of: "empty") == [])
     let repository = ModelRepository(directory)
     try repository.scan()
     #expect(

@@ -120,6 +120,32 @@ import Testing
     #expect(server.budget.peakReservedByteCount <= server.budget.limitByteCount)
   }
 
+  /// What could not run even alone leaves the old version serving, which may have slept meanwhile.
+  @Test(.enabled(if: SharedFiles.arePresent), .timeLimit(.minutes(2))) func whatNeverFitsLeavesTheOldOne() throws {
+    let files = try TestRepository()
+    func network(_ name: String) throws -> ImportedModel {
+      try importModel(try SharedFiles.bytes(try #require(SharedFiles.models.first { $0.contains(name) })))
+    }
+    try files.addNetwork("m", try network("kws_ref_model"))
+    let (requests, answers, most) = try ResidencyTests().unconstrained(files)
+    let server = try TestServer(files, budgetBytes: most + 512 << 10)
+    #expect(server.server.repository.loaded("m").count == 1)
+    try files.addNetwork("m", try network("/mobilenet_v2"), version: 2)
+    let busy = try BusyClient(files.socket, requests[0])
+    let client = try TestClient(files.socket)
+    for _ in 0..<3 {
+      let refusal = try client.post("/v2/repository/models/m/load")
+      #expect(refusal?.status == 507, "\(refusal?.text ?? "")")
+      #expect(refusal?.text.contains("give --memory-budget") == true)
+      #expect(server.server.repository.loaded("m").map { $0.version } == [1])
+    }
+    let replies = busy.finish()
+    #expect(!replies.isEmpty && replies.allSatisfy { $0?.status == 200 && $0?.body == answers[0] })
+    let index = try client.post("/v2/repository/index")?.text
+    #expect(index?.contains(#""version":"2","state":"UNAVAILABLE","reason":"out of memory budget"#) == true)
+    #expect(server.budget.peakReservedByteCount <= server.budget.limitByteCount)
+  }
+
   // MARK: Warm-up
 
   private func warmup(_ samples: String) -> String { #"{"model_warmup":[\#(samples)]}"# }

@@ -88,6 +88,22 @@ final class TestClient {
     }
   }
 
+  /// Nil at the server's end; without its CR LF.
+  func line() throws -> String? {
+    var end: Int?
+    while end == nil {
+      end = received.firstIndex(of: 10)
+      guard try end != nil || receive() else { return nil }
+    }
+    return String(decoding: try bytes(end! + 1).dropLast(2), as: UTF8.self)
+  }
+
+  func bytes(_ count: Int) throws -> [UInt8] {
+    while received.count < count { guard try receive() else { return [] } }
+    defer { received.removeFirst(count) }
+    return Array(received[..<count])
+  }
+
   private func parse(_ parser: inout HTTPResponseParser, _ answersHead: Bool) throws -> HTTPResponseParser.Progress {
     try received.withUnsafeBytes { try parser.parse($0, answersHead: answersHead) }
   }

@@ -72,6 +72,21 @@ final class TestRepository: Sendable {
     if let configuration { try write(configuration, to: "models/" + name + "/config.json") }
   }
 
+  /// A model that a test has made.
+  func add(_ model: ImportedModel, as name: String, version: Int = 1, configuration: String? = nil) throws {
+    try FileSystem.createDirectory(models + "/" + name)
+    try FileSystem.createDirectory(models + "/" + name + "/\(version)")
+    _ = try ModelFileWriter.write(
+      model.graph, payloads: model.payloads, to: models + "/" + name + "/\(version)/model.thimble")
+    if let configuration { try write(configuration, to: "models/" + name + "/config.json") }
+  }
+
+  /// A model that is only a configuration.
+  func addEnsemble(_ name: String, _ configuration: String) throws {
+    try FileSystem.createDirectory(models + "/" + name)
+    try write(configuration, to: "models/" + name + "/config.json")
+  }
+
   static let digitLabels = #"{"labels":["zero","one","two","three","four","five","six","seven","eight","nine"]}"#
 }
 

@@ -53,4 +53,30 @@ import Testing
     #expect(try client.get("/v2/models/digits/ready")?.status == 200)
     withExtendedLifetime(server) {}
   }
+
+  @Test(.timeLimit(.minutes(2))) func followsWhatIsCopied() throws {
+    let files = try TestRepository()
+    try files.addModel()
+    try files.addModel("new")
+    try move(files, "models/new", "staged")
+    let server = try TestServer(files) { $0.watchesRepository = true }
+    let client = try TestClient(files.socket)
+    // As `cp -r` does it, but so slowly that each step is looked at.
+    let whole = try Data(contentsOf: URL(fileURLWithPath: files.path + "/staged/1/model.thimble"))
+    let path = files.models + "/new/1/model.thimble"
+    let pause = { Futex().wait(while: 0, timeoutNanoseconds: 300_000_000) }
+    try FileSystem.createDirectory(files.models + "/new")
+    pause()
+    try FileSystem.createDirectory(files.models + "/new/1")
+    pause()
+    try #require(FileManager.default.createFile(atPath: path, contents: nil))
+    let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+    try file.write(contentsOf: whole[..<(whole.count / 2)])
+    pause()
+    #expect(try client.get("/v2/models/new/ready")?.status != 200)
+    try file.write(contentsOf: whole[(whole.count / 2)...])
+    try file.close()
+    #expect(try waits(client, for: "/v2/models/new/ready", 200))
+    withExtendedLifetime(server) {}
+  }
 }

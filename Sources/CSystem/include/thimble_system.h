@@ -135,7 +135,7 @@ int32_t thimble_open_write(const char *path);    // does not create
 int32_t thimble_watch_create(const char *path);  // inotify: readable once the file is modified
 int32_t thimble_watch_add(int32_t fd, const char *path);  // another file
 int32_t thimble_watch_directory(const char *path);  // files that are put there whole, or go
-int32_t thimble_watch_more(int32_t fd, const char *path);  // the same of another folder
+int32_t thimble_watch_more(int32_t fd, const char *path);  // the same of another folder, and what is made in it; replaces an earlier watch
 int32_t thimble_poll_now(int32_t fd, uint32_t events);  // the events that are there, without waiting
 
 // --- netlink: what the kernel tells of devices and heat
