@@ -24,10 +24,7 @@ rm -rf "$out"
 umask 022
 main=$out/main/usr dev=$out/dev/usr python=$out/python/usr
 install -D -m 755 "$program" "$main/bin/thimble"
-for unit in targets/systemd/thimble.{service,socket}; do
-  [ -f "$unit" ] && install -D -m 644 "$unit" "$main/lib/systemd/system/$(basename "$unit")"
-done
-[ -d "$main/lib/systemd/system" ] || install -D -m 644 targets/debian/thimble.service "$main/lib/systemd/system/thimble.service"
+install -D -m 644 -t "$main/lib/systemd/system" targets/systemd/thimble.{service,socket}
 install -D -m 644 targets/debian/thimble.conf "$out/main/etc/thimble/thimble.conf"
 install -D -m 644 -t "$main/share/thimble/targets" targets/*.json
 install -D -m 644 -t "$main/share/thimble/power-profiles" power-profiles/*.json

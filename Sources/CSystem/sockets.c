@@ -72,13 +72,17 @@ int32_t thimble_listening_port(int32_t fd) {
   return ntohs(own.sin_port);
 }
 
-static int32_t connect_to(const char *path, int flags) {
+static int32_t connect_to(const char *path, int flags, int32_t timeout_milliseconds) {
   struct sockaddr_un address;
   int32_t bad = unix_address(path, &address);
   if (bad) return bad;
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
   if (fd < 0) return -errno;
-  if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+  struct timeval limit = {.tv_sec = timeout_milliseconds / 1000, .tv_usec = timeout_milliseconds % 1000 * 1000};
+  // Zero is no limit. The one for sending is that for connecting too.
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) < 0 ||
+      setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) < 0 ||
+      connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
     int32_t error = errno;
     close(fd);
     return -error;
@@ -86,8 +90,10 @@ static int32_t connect_to(const char *path, int flags) {
   return fd;
 }
 
-int32_t thimble_connect(const char *path) { return connect_to(path, 0); }
-int32_t thimble_connect_at_once(const char *path) { return connect_to(path, SOCK_NONBLOCK); }
+int32_t thimble_connect(const char *path, int32_t timeout_milliseconds) {
+  return connect_to(path, 0, timeout_milliseconds);
+}
+int32_t thimble_connect_at_once(const char *path) { return connect_to(path, SOCK_NONBLOCK, 0); }
 
 int32_t thimble_accept(int32_t fd) {
   int r = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -182,11 +188,12 @@ int32_t thimble_event_clear(int32_t fd) {
   uint64_t count;
   return read(fd, &count, sizeof count) < 0 ? -errno : 0;
 }
-int32_t thimble_signals_create(void) {
+int32_t thimble_signals_create(bool takes_hang_up) {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  if (takes_hang_up) sigaddset(&set, SIGHUP);
   if (sigprocmask(SIG_BLOCK, &set, NULL) < 0) return -errno;
   int r = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   return r < 0 ? -errno : r;

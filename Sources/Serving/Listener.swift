@@ -6,13 +6,14 @@ final class Listener {
   /// For clients that know no Unix sockets.
   private let tcpSocket: Socket?
   let path: String
-  private let identity: (device: UInt64, inode: UInt64)
+  /// Nil: the file is not this server's to remove.
+  private let identity: (device: UInt64, inode: UInt64)?
   /// The claim to the path, given up with the listener.
-  private let claim: File
+  private let claim: File?
 
   /// Listens at `path`, which `claim` holds, and at the TCP address, if any.
   init(path: String, claim: consuming File, tcpAddress: TCPAddress?) throws(ServingError) {
-    self.claim = claim
+    self.claim = consume claim
     do throws(SystemError) {
       // First, since it leaves no file behind where the other fails.
       tcpSocket = try tcpAddress.map { (address) throws(SystemError) in
@@ -29,6 +30,21 @@ final class Listener {
       throw error.code == SystemError.addressInUse ? .alreadyServing(path: path) : .system(error)
     }
     self.path = path
+  }
+
+  /// Takes over a socket that the parent process listens at, and goes on doing so.
+  init(inherited descriptor: Int32, tcpAddress: TCPAddress?) throws(ServingError) {
+    do throws(SystemError) {
+      tcpSocket = try tcpAddress.map { (address) throws(SystemError) in
+        try Socket(listeningAtHost: address.host, port: address.port)
+      }
+      socket = try Socket(listeningAtInherited: descriptor)
+    } catch {
+      throw error.code == Listener.notValid ? .notAListener(descriptor: descriptor) : .system(error)
+    }
+    path = socket.path ?? "descriptor \(descriptor)"
+    identity = nil
+    claim = nil
   }
 
   /// The next client that waits.
@@ -101,12 +117,16 @@ final class Listener {
     }
   }
 
+  /// EINVAL
+  private static let notValid: Int32 = 22
   /// ENOTSOCK
   private static let notSocket: Int32 = 88
 
   /// Removes the file, unless it is another server's by now.
   func removeFile() {
-    guard let status = try? FileSystem.status(of: path), (status.device, status.inode) == identity else { return }
+    guard let identity, let status = try? FileSystem.status(of: path), (status.device, status.inode) == identity else {
+      return
+    }
     try? FileSystem.remove(path)
   }
 }

@@ -47,6 +47,16 @@ struct ModelLoader: Sendable {
     return loaded
   }
 
+  /// Loads a model anew if its configuration is not the one that `current` were loaded with; else nil.
+  func reload(
+    _ name: String, current: [LoadedModel], selection: VersionSelection?
+  ) throws(ServingError) -> Loaded? {
+    let (configuration, _) = try configuration(of: name, replacedBy: nil, holding: 0)
+    guard configuration.selection != selection || !current.allSatisfy({ $0.configuration.isAlike(configuration) })
+    else { return nil }
+    return try load(name, configuration: nil, current: current)
+  }
+
   private func load(
     _ name: String, _ version: Int, _ configuration: ModelConfiguration, _ claims: ModelClaims, current: LoadedModel?
   ) throws(ServingError) -> LoadedModel {

@@ -59,6 +59,7 @@ extension Server {
     }
     let token = Server.firstConnectionToken + acceptedCount * UInt64(connections.count) + UInt64(slot)
     acceptedCount += 1
+    lastUseNanoseconds = Clock.nowNanoseconds
     let connection = Connection(
       token: token, slot: slot, socket: socket, memory: memory,
       transferMilliseconds: configuration.limits.transferMilliseconds)

@@ -23,17 +23,20 @@ extension Server {
   func takePowerNotice() {
     guard let power else { return }
     let reloads = power.takeFilesNotice()
-    if reloads { reloadProfiles(power) }
-    if power.notices.take() || reloads { lookAtPower(power, Clock.nowNanoseconds) }
+    if reloads {
+      do throws(TargetError) { try reloadProfiles(power) } catch {
+        log.line("power: profiles stay as they were: \(error.message)", .error)
+      }
+    } else if power.notices.take() {
+      lookAtPower(power, Clock.nowNanoseconds)
+    }
   }
 
-  private func reloadProfiles(_ power: PowerWatch) {
-    do throws(TargetError) {
-      try power.reload()
-      log.line("power: profiles read again")
-    } catch {
-      log.line("power: profiles stay as they were: \(error.message)", .error)
-    }
+  /// Reads the profiles again and decides with them. Errors: a file is malformed or gone; then everything stays as it was.
+  func reloadProfiles(_ power: PowerWatch) throws(TargetError) {
+    try power.reload()
+    log.line("power: profiles read again")
+    lookAtPower(power, Clock.nowNanoseconds)
   }
 
   var powerDueNanoseconds: Int64 { power?.dueNanoseconds ?? Int64.max }

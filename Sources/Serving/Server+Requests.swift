@@ -67,6 +67,7 @@ extension Server {
 
   /// A request has come to its end: answers it, or hands it to the worker.
   func dispatch(_ connection: Connection) {
+    lastUseNanoseconds = Clock.nowNanoseconds
     do throws(ServingError) {
       if let stream = connection.stream { return dispatchItem(connection, stream) }
       if let refusal = connection.refusal { throw refusal }
@@ -268,6 +269,7 @@ extension Server {
   func finish(_ job: QueuedJob) {
     if let room = job as? RoomJob { return resume(after: room) }
     let answer = job.finish(self)
+    if job.connection != 0 { lastUseNanoseconds = Clock.nowNanoseconds }
     guard let connection = connection(job.connection), connection.job === job else { return }
     if let ticket = job.ticket { connection.use = ticket.use }
     deliver(answer, to: connection, steps: (job as? InferenceJob)?.stepCount)

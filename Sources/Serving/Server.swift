@@ -26,6 +26,7 @@ public final class Server: @unchecked Sendable {
   let watch: RepositoryWatch?
   /// Nil: nothing is governed.
   let power: PowerWatch?
+  let service: ServiceWatch
   let log: Log
   let trace: TraceBook
   let poll: EventPoll
@@ -33,6 +34,8 @@ public final class Server: @unchecked Sendable {
   private let signals: TerminationSignals?
   private let stopRequests = Futex()
   private var takenStopRequests: UInt32 = 0
+  private let reloadRequests = Futex()
+  private var takenReloadRequests: UInt32 = 0
 
   var listener: Listener?
   /// By slot.
@@ -56,6 +59,11 @@ public final class Server: @unchecked Sendable {
   var isPuttingToSleep = false
   /// Whether the worker has a `CalibrationJob`.
   var isCalibrating = false
+  /// Whether the worker has a `ReloadJob`, and whether another is to follow.
+  var isReloading = false
+  var wantsReload = false
+  /// When a client last came, asked, or was answered.
+  var lastUseNanoseconds = Clock.nowNanoseconds
   /// When the next load is to be tried again, or earlier.
   var retryDueNanoseconds = Int64.max
   /// When a request last began or ended.
@@ -100,7 +108,9 @@ public final class Server: @unchecked Sendable {
     loader = ModelLoader(directory: directory, residents: residents)
     pressure = PressureWatch(PressureSources(root: configuration.systemRoot))
     power = configuration.power.map { PowerWatch($0, root: configuration.systemRoot) }
-    log = Log(configuration.log, isQuiet: configuration.isQuiet)
+    let log = Log(configuration.log, isQuiet: configuration.isQuiet)
+    self.log = log
+    service = ServiceWatch(configuration.service, log: log)
     trace = TraceBook(folder: configuration.traceFolder)
     connections = (0..<slots).map { _ in nil }
     freeSlots = Array((0..<slots).reversed())
@@ -117,16 +127,27 @@ public final class Server: @unchecked Sendable {
     scheduler.signal()
   }
 
+  /// Asks the server to read its configuration again, from any thread.
+  public func reload() {
+    reloadRequests.add(1)
+    scheduler.signal()
+  }
+
   // MARK: Starting
 
   /// Loads models, then listens: once the socket is there, the server is ready. A model that does not load is no error.
   /// Told to stop, it throws once the model that is being loaded is done.
   public func start() throws(ServingError) {
-    let claim = try Listener.claim(configuration.socketPath)
-    try repository.scan()
-    try loadInitialModels()
-    let listener = try Listener(
-      path: configuration.socketPath, claim: claim, tcpAddress: configuration.tcpAddress)
+    let listener: Listener
+    if let descriptor = configuration.service.listeningDescriptor {
+      // Clients may come already; they wait in its queue.
+      listener = try Listener(inherited: descriptor, tcpAddress: configuration.tcpAddress)
+      try loadModels()
+    } else {
+      let claim = try Listener.claim(configuration.socketPath)
+      try loadModels()
+      listener = try Listener(path: configuration.socketPath, claim: claim, tcpAddress: configuration.tcpAddress)
+    }
     do throws(SystemError) {
       try listener.watch(poll, token: Server.listenerToken)
       try poll.add(scheduler.descriptor, .readable, token: Server.schedulerToken)
@@ -140,14 +161,21 @@ public final class Server: @unchecked Sendable {
     startWatchingPressure()
     startGoverning()
     startWatchingRepository()
+    lastUseNanoseconds = Clock.nowNanoseconds
+    tellReady()
+    if wantsReload {
+      wantsReload = false
+      beginReloading()
+    }
     log.line(
       "serving \(repository.loadedModels.count) of \(repository.entries.count) models from "
-        + "\(configuration.modelsDirectory) at \(configuration.socketPath)\(configuration.tcpAddress.map { " and \($0)" } ?? ""); \(log.budget(budget)); "
+        + "\(configuration.modelsDirectory) at \(listener.path)\(configuration.tcpAddress.map { " and \($0)" } ?? ""); \(log.budget(budget)); "
         + "kernels \(residents.kernels.name), \(residents.pool.threadCount) thread\(residents.pool.threadCount == 1 ? "" : "s")"
     )
   }
 
-  private func loadInitialModels() throws(ServingError) {
+  private func loadModels() throws(ServingError) {
+    try repository.scan()
     var names: [String] = []
     switch configuration.initialLoad {
     case .everything: names = repository.entries.map { $0.name }
@@ -161,6 +189,7 @@ public final class Server: @unchecked Sendable {
   private func loadInitially(_ names: [String]) throws(ServingError) {
     for name in names {
       if isToldToStop() { throw .stopping }
+      service.tell(status: "loading \(name)")
       _ = try repository.entry(name)
       let result: Result<ModelLoader.Loaded, ServingError>
       do throws(ServingError) {
@@ -176,7 +205,13 @@ public final class Server: @unchecked Sendable {
   }
 
   /// Before the loop runs: whether a signal has come, or `stop` was called.
-  private func isToldToStop() -> Bool { takeSignal() || stopRequests.load() != takenStopRequests }
+  private func isToldToStop() -> Bool {
+    while let signal = takeSignal() {
+      if signal != TerminationSignals.hangUp { return true }
+      wantsReload = true
+    }
+    return stopRequests.load() != takenStopRequests
+  }
 
   // MARK: The loop
 
@@ -213,8 +248,11 @@ public final class Server: @unchecked Sendable {
     case Server.schedulerToken:
       for job in scheduler.takeFinished() { finish(job) }
       takeStopRequests()
+      takeReloadRequests()
     case Server.signalToken:
-      while takeSignal() { beginStopping() }
+      while let signal = takeSignal() {
+        if signal == TerminationSignals.hangUp { beginReloading() } else { beginStopping() }
+      }
     case Server.pressureToken: takePressureNotice()
     case Server.powerToken: takePowerNotice()
     case Server.repositoryToken: watch?.takeNotice(Clock.nowNanoseconds)
@@ -230,6 +268,13 @@ public final class Server: @unchecked Sendable {
     }
   }
 
+  private func takeReloadRequests() {
+    let requests = reloadRequests.load()
+    guard takenReloadRequests != requests else { return }
+    takenReloadRequests = requests
+    beginReloading()
+  }
+
   private var signalDescriptor: Int32? {
     switch signals {
     case .some(let signals): signals.descriptor
@@ -237,22 +282,24 @@ public final class Server: @unchecked Sendable {
     }
   }
 
-  private func takeSignal() -> Bool {
+  /// The number of a signal that has come.
+  private func takeSignal() -> Int32? {
     switch signals {
-    case .some(let signals): signals.next() != nil
-    case .none: false
+    case .some(let signals): signals.next()
+    case .none: nil
     }
   }
 
   // MARK: Stopping
 
-  private func beginStopping() {
+  func beginStopping() {
     guard !isStopping else {
       isCut = true
       return
     }
     drainDeadlineNanoseconds =
       Clock.nowNanoseconds + Int64(configuration.limits.drainMilliseconds) * 1_000_000
+    service.tell("STOPPING=1", status: "finishing the requests in flight")
     log.line("stopping: \(connectionCount) clients are connected")
     // Who is in the queue of the socket has been accepted as far as it knows.
     isMakingRoomForClients = false
@@ -271,6 +318,7 @@ public final class Server: @unchecked Sendable {
   /// Until the next thing that is due; −1 where nothing is, so that an idle server does not wake.
   private func timeoutMilliseconds() -> Int32 {
     var due = min(drainDeadlineNanoseconds ?? Int64.max, housekeepingDueNanoseconds, acceptDueNanoseconds)
+    due = min(due, service.dueNanoseconds, idleExitDueNanoseconds)
     for case let connection? in connections {
       due = min(due, connection.deadlineNanoseconds, connection.job?.deadlineNanoseconds ?? Int64.max)
     }
@@ -281,6 +329,8 @@ public final class Server: @unchecked Sendable {
 
   private func expire(_ now: Int64) {
     if let deadline = drainDeadlineNanoseconds, now >= deadline { isCut = true }
+    service.giveSign(now)
+    goIfIdle(now)
     if now >= acceptDueNanoseconds { acceptClients() }
     keepHouse(now)
     for case let connection? in connections {

@@ -1,3 +1,5 @@
+import System
+
 /// What a server is told at start.
 public struct ServerConfiguration: Sendable {
   /// What to load before the socket appears.
@@ -21,6 +23,10 @@ public struct ServerConfiguration: Sendable {
   public var power: PowerConfiguration?
   /// Bytes of results that are kept for requests alike, of models whose configuration asks for it; 0: none.
   public var responseCacheByteCount = 0
+  /// What started the server and wants to know of it.
+  public var service = ServiceEnvironment()
+  /// After how long without a request the server ends; nil: never.
+  public var idleExitNanoseconds: Int64?
   /// Replaces `/` where the state of the machine is read, for tests.
   public var systemRoot = ""
   /// The program's version, for `GET /v2`.

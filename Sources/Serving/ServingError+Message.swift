@@ -80,6 +80,8 @@ extension ServingError {
     case .alreadyServing(let path):
       "a server answers at \(path) already: stop it, or give another --socket"
     case .notASocket(let path): "\(path) exists and is not a socket: remove it, or give another --socket"
+    case .notAListener(let descriptor):
+      "descriptor \(descriptor) from the service manager is no Unix stream socket that listens: give ListenStream=/a/path"
     case .limits: "the queue must be at least 1 and at most as long as the number of connections"
     case .system(let error): error.message
     default: ""

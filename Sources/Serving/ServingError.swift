@@ -68,6 +68,8 @@ public enum ServingError: Error, Sendable {
   // Why the daemon does not start
   case alreadyServing(path: String)
   case notASocket(path: String)
+  /// What the service manager passed.
+  case notAListener(descriptor: Int32)
   case limits
   case system(SystemError)
 }
@@ -91,8 +93,8 @@ extension ServingError {
       .modelLoading, .busyMemory, .memoryPressure:
       .serviceUnavailable
     case .memory, .tooLarge, .modelMemory: .insufficientStorage
-    case .repository, .configuration, .modelFile, .notAFile, .warmup, .alreadyServing, .notASocket, .limits, .system,
-      .modelChanged:
+    case .repository, .configuration, .modelFile, .notAFile, .warmup, .alreadyServing, .notASocket, .notAListener,
+      .limits, .system, .modelChanged:
       .internalServerError
     }
   }

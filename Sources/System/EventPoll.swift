@@ -63,11 +63,17 @@ public struct WakeUp: ~Copyable, Sendable {
   public func clear() { _ = thimble_event_clear(descriptor) }
 }
 
-/// SIGTERM and SIGINT as readable events. Create it before other threads start, so that they inherit the blocked mask.
+/// SIGTERM and SIGINT, and SIGHUP where it is taken, as readable events. Create it before other threads start, so that they
+/// inherit the blocked mask.
 public struct TerminationSignals: ~Copyable, Sendable {
   public let descriptor: Int32
 
-  public init() throws(SystemError) { descriptor = try retrying("watch signals") { thimble_signals_create() } }
+  public init(takesHangUp: Bool = false) throws(SystemError) {
+    descriptor = try retrying("watch signals") { thimble_signals_create(takesHangUp) }
+  }
+
+  /// SIGHUP
+  public static let hangUp: Int32 = 1
 
   deinit { _ = thimble_close(descriptor) }
 

@@ -16,13 +16,27 @@ public struct Socket: ~Copyable, Sendable {
     self.init(adopting: try retrying("listen at TCP port", "\(port)") { thimble_listen_tcp(host, port, backlog) })
   }
 
+  /// Takes over a Unix stream socket that the parent process listens at. Errors: it is something else (EINVAL).
+  public init(listeningAtInherited descriptor: Int32) throws(SystemError) {
+    _ = try retrying("listen at descriptor", "\(descriptor)") { thimble_adopt_listener(descriptor) }
+    self.init(adopting: descriptor)
+  }
+
+  /// The path that it is bound to; nil where it has none.
+  public var path: String? {
+    var bytes = [CChar](repeating: 0, count: 109)
+    guard thimble_socket_path(descriptor, &bytes, bytes.count) > 0 else { return nil }
+    return String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
   /// Of a socket that listens for TCP connections.
   public func listeningPort() throws(SystemError) -> UInt16 {
     UInt16(truncatingIfNeeded: try retrying("examine a socket") { thimble_listening_port(descriptor) })
   }
 
-  public init(connectingTo path: String) throws(SystemError) {
-    self.init(adopting: try retrying("connect to", path) { thimble_connect(path) })
+  /// `timeoutMilliseconds`: how long this and every later call may wait; 0: for ever.
+  public init(connectingTo path: String, timeoutMilliseconds: Int32 = 0) throws(SystemError) {
+    self.init(adopting: try retrying("connect to", path) { thimble_connect(path, timeoutMilliseconds) })
   }
 
   /// Connects without waiting. Errors: `wouldBlock` where somebody listens whose queue is full.

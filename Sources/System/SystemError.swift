@@ -44,6 +44,7 @@ public struct SystemError: Error, Equatable, Sendable {
   public static let tooManyLinks: Int32 = 40
   public static let notSupported: Int32 = 95
   public static let addressInUse: Int32 = 98
+  public static let timedOut: Int32 = 110
   public static let connectionRefused: Int32 = 111
 }
 

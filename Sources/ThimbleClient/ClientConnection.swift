@@ -24,7 +24,13 @@ struct ClientConnection: ~Copyable {
   private static let limits = HTTPLimits(bodyBytesMax: 1 << 30)
   private static let receiveBytes = 64 << 10
 
-  init(path: String) throws(SystemError) { socket = try Socket(connectingTo: path) }
+  init(path: String, timeoutMilliseconds: Int32) throws(SystemError) {
+    do throws(SystemError) {
+      socket = try Socket(connectingTo: path, timeoutMilliseconds: timeoutMilliseconds)
+    } catch {
+      throw error.code == SystemError.wouldBlock ? SystemError("connect to", path, code: SystemError.timedOut) : error
+    }
+  }
 
   /// `memory`: whose descriptor goes along.
   mutating func exchange(
@@ -48,12 +54,13 @@ struct ClientConnection: ~Copyable {
       try head.withUnsafeBufferPointer { (head) throws(SystemError) in
         var pieces = [UnsafeRawBufferPointer(head)] + body
         while !pieces.isEmpty {
-          var count: Int
+          let sent: Int?
           if let passed = memory {
-            count = try socket.send(pieces, passing: passed.file) ?? 0
+            sent = try socket.send(pieces, passing: passed.file)
           } else {
-            count = try socket.send(pieces) ?? 0
+            sent = try socket.send(pieces)
           }
+          guard var count = sent else { throw SystemError("send", code: SystemError.timedOut) }
           memory = nil
           while let first = pieces.first, count >= first.count {
             count -= first.count
@@ -133,11 +140,11 @@ struct ClientConnection: ~Copyable {
     let start = received.count
     received.append(contentsOf: repeatElement(0, count: ClientConnection.receiveBytes))
     do throws(SystemError) {
-      let count = try received.withUnsafeMutableBufferPointer { (buffer) throws(SystemError) -> Int in
+      let count = try received.withUnsafeMutableBufferPointer { (buffer) throws(SystemError) -> Int? in
         try socket.receive(
           into: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[start...]))
-          ?? 0
       }
+      guard let count else { throw SystemError("receive", code: SystemError.timedOut) }
       received.removeLast(ClientConnection.receiveBytes - count)
       return count > 0
     } catch {

@@ -18,6 +18,9 @@ public enum ClientError: Error, Sendable {
 
   public var message: String {
     switch self {
+    case .noServer(let path, let error) where error.code == SystemError.timedOut,
+      .disconnected(let path, let error) where error.code == SystemError.timedOut:
+      "the daemon at \(path) does not answer in time"
     case .noServer(let path, let error):
       error.code == SystemError.notFound || error.code == SystemError.connectionRefused
         ? "no daemon listens at \(path): start one with `thimble serve --models DIR --socket \(path)`" : error.message

@@ -7,13 +7,26 @@ import Tensors
 /// It keeps one connection and opens another where the daemon has closed it. Use it from one thread at a time.
 public final class ThimbleClient {
   public let socketPath: String
+  private let timeoutMilliseconds: Int32
   private var connection: ClientConnection?
   /// What the daemon forgets with the connection.
   private var passed: [SharedMemory] = []
 
-  public init(socketPath: String) { self.socketPath = socketPath }
+  /// `timeoutMilliseconds`: how long the daemon may say nothing; 0: for ever.
+  public init(socketPath: String, timeoutMilliseconds: Int32 = 0) {
+    self.socketPath = socketPath
+    self.timeoutMilliseconds = timeoutMilliseconds
+  }
 
   // MARK: Asking
+
+  /// Whether the daemon answers at all. Errors: there is none, or it cannot be understood.
+  public func isLive() throws(ClientError) -> Bool {
+    try call(.get, ["v2", "health", "live"]).head.statusCode == 200
+  }
+
+  /// Errors: the daemon takes no requests, in its words; there is none, or it cannot be understood.
+  public func checkReadiness() throws(ClientError) { _ = try accepted(try call(.get, ["v2", "health", "ready"])) }
 
   /// Whether the daemon takes requests. Errors: there is none, or it cannot be understood.
   public func isReady() throws(ClientError) -> Bool {
@@ -219,7 +232,11 @@ public final class ThimbleClient {
     if let kept = self.connection.take() {
       connection = kept
     } else {
-      do { connection = try ClientConnection(path: socketPath) } catch { throw .noAnswer(error) }
+      do {
+        connection = try ClientConnection(path: socketPath, timeoutMilliseconds: timeoutMilliseconds)
+      } catch {
+        throw .noAnswer(error)
+      }
       try passAgain(&connection)
     }
     let reply = try connection.exchange(head, body: body, passing: memory)

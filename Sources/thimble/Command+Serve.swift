@@ -11,7 +11,10 @@ extension Command {
       "keep_alive" and "response_cache". Models share the memory budget by use: those that are asked seldom keep less of
       their weights, or sleep until they are asked again.
       The socket appears once the models are loaded; curl --unix-socket PATH http://localhost/v2/health/ready tells. A
-      model that does not load is reported and does not stop the others. SIGTERM finishes the requests in flight.
+      model that does not load is reported and does not stop the others. SIGTERM finishes the requests in flight. SIGHUP reads
+      power profiles and model configurations again: as a whole, or not at all.
+      Under systemd it says when it is ready, keeps the watchdog quiet, and takes over a socket that systemd listens at; with
+      --exit-when-idle it then runs only while somebody asks.
       """,
     options: [
       Option("models", "DIR", "the model repository"),
@@ -40,6 +43,7 @@ extension Command {
       Option("client-queue", "N", "requests of one user that may wait (default: as many as --queue)"),
       Option("body-limit", "SIZE", "largest request (default 64M)"),
       Option("drain", "SECONDS", "how long SIGTERM waits for requests (default 30)"),
+      Option("exit-when-idle", "TIME", "end when nobody has asked for so long: 90s, 5m, 2h (default never)"),
       Option(
         "log-format", "FORMAT",
         "default; ISO8601: with time and level; json: an object a line. In systemd's journal lines have their priority"),
@@ -59,7 +63,7 @@ extension Command {
     let configuration = try serverConfiguration(arguments)
     // Before any thread starts: threads inherit the blocked signals.
     let signals: TerminationSignals
-    do { signals = try TerminationSignals() } catch { throw .failure(error.message) }
+    do { signals = try TerminationSignals(takesHangUp: true) } catch { throw .failure(error.message) }
     let engine = try Engine(arguments)
     do throws(ServingError) {
       let server = try Server(
@@ -72,9 +76,19 @@ extension Command {
   }
 
   private static func serverConfiguration(_ arguments: Arguments) throws(CommandError) -> ServerConfiguration {
+    let service: ServiceEnvironment
+    do { service = try ServiceEnvironment(process: Process.identifier) } catch { throw .failure(error.message) }
+    // Who passes a socket has decided where it is.
+    let path = service.listeningDescriptor == nil ? try arguments.required("socket") : ""
     var configuration = ServerConfiguration(
-      socketPath: try arguments.required("socket"), modelsDirectory: try arguments.required("models"),
-      version: Main.version)
+      socketPath: path, modelsDirectory: try arguments.required("models"), version: Main.version)
+    configuration.service = service
+    if let text = arguments.text("exit-when-idle") {
+      guard let time = KeepAlive(text)?.nanoseconds, time > 0 else {
+        throw .usage("--exit-when-idle takes seconds or a time such as 90s, 5m or 2h, not \(text)")
+      }
+      configuration.idleExitNanoseconds = time
+    }
     configuration.isQuiet = arguments.has("quiet")
     configuration.power = try Engine.power(arguments)
     configuration.systemRoot = arguments.text("root") ?? ""

@@ -7,7 +7,7 @@ struct Main {
   static let version = "0.1.0"
 
   static let commands: [Command] = [
-    .demo, .importModel, .inspect, .plan, .run, .bench, .profile, .serve, .infer, .models, .top, .power,
+    .demo, .importModel, .inspect, .plan, .run, .bench, .profile, .serve, .infer, .models, .health, .top, .power,
   ]
 
   static func main() {

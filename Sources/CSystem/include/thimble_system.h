@@ -77,7 +77,7 @@ void thimble_configure_allocator(void);  // one arena and prompt trimming where 
 // --- sockets
 int32_t thimble_listen(const char *path, int32_t backlog, uint32_t mode);  // Unix stream, non-blocking
 int32_t thimble_listen_tcp(uint32_t host, uint16_t port, int32_t backlog);  // IPv4, non-blocking; 127.0.0.1 is 0x7F000001
-int32_t thimble_connect(const char *path);                                 // Unix stream, blocking
+int32_t thimble_connect(const char *path, int32_t timeout_milliseconds);  // of each later call too; 0: none
 int32_t thimble_connect_at_once(const char *path);  // non-blocking: −EAGAIN where the listener's queue is full
 int32_t thimble_accept(int32_t fd);                                        // non-blocking
 int64_t thimble_receive(int32_t fd, void *buffer, size_t count);
@@ -115,8 +115,19 @@ int32_t thimble_poll_wait(int32_t poll, thimble_event *events, int32_t count, in
 int32_t thimble_event_create(void);
 int32_t thimble_event_signal(int32_t fd);
 int32_t thimble_event_clear(int32_t fd);
-int32_t thimble_signals_create(void);  // blocks SIGTERM and SIGINT in this thread; reads give their numbers
+// Blocks SIGTERM and SIGINT in this thread, and SIGHUP where it is taken; reads give their numbers.
+int32_t thimble_signals_create(bool takes_hang_up);
 int32_t thimble_signals_read(int32_t fd);
+
+// --- the service manager
+int32_t thimble_datagrams_create(void);  // an unconnected Unix datagram socket
+// Sends one datagram; a path that begins with @ is in the abstract namespace. −EAGAIN: it would have to wait and must not.
+int64_t thimble_send_datagram(int32_t fd, const char *path, const void *bytes, size_t count, bool waits);
+// Makes a descriptor from the parent process this one's own: closed on exec, non-blocking. −EINVAL: it is no Unix stream
+// socket that listens.
+int32_t thimble_adopt_listener(int32_t fd);
+// The path that the socket is bound to: at most 108 bytes with the zero; empty where it has none.
+int32_t thimble_socket_path(int32_t fd, char *path, size_t count);
 
 // --- memory pressure: the kernel's own notices
 // Opens for reading and writing, and writes the text, if any: a pressure trigger, which then reports THIMBLE_PRIORITY.
