@@ -44,7 +44,7 @@ public struct ServiceEnvironment: Sendable {
 }
 
 /// Tells the service manager how this process is doing, as sd_notify(3) has it.
-public struct ServiceManager: ~Copyable, Sendable {
+public final class ServiceManager: Sendable {
   private let path: String
   private let descriptor: Int32
 
