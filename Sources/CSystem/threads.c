@@ -29,6 +29,9 @@ int32_t thimble_thread_start(thimble_thread *out, thimble_thread_body body, void
   start *s = malloc(sizeof *s);
   if (!s) return -ENOMEM;
   *s = (start){body, context};
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+  stack_byte_count += 8 << 20;  // instrumented frames are larger by far
+#endif
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   int error = pthread_attr_setstacksize(&attributes, stack_byte_count);
