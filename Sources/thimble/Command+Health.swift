@@ -27,7 +27,7 @@ extension Command {
     let isLive: Bool
     do throws(ClientError) {
       if asksReadiness { try client.checkReadiness() }
-      isLive = try asksReadiness || client.isLive()
+      isLive = asksReadiness ? true : try client.isLive()
     } catch {
       throw .failure(error.message)
     }
