@@ -23,6 +23,8 @@ import Testing
     let server = try TestServer(files)
     let client = try TestClient(files.socket)
     let before = server.server.repository.loadedModels
+    // The connection's buffers are there from its first request on.
+    #expect(try labels(client, "a") == "words")
     let reserved = server.budget.reservedByteCount
     func reload() {
       let gate = server.block()
