@@ -8,6 +8,7 @@ struct Main {
 
   static let commands: [Command] = [
     .demo, .importModel, .inspect, .plan, .run, .bench, .profile, .serve, .infer, .models, .health, .top, .power,
+    .doctor,
   ]
 
   static func main() {
