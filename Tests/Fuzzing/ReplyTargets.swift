@@ -54,7 +54,9 @@ enum ReplyTargets {
     guard bytes.count < 32 << 10 else { return }
     let listening = listener.descriptor
     precondition(listening >= 0)
-    guard var connection = try? ClientConnection(path: path), let peer = (try? listener.accept()) ?? nil else { return }
+    guard var connection = try? ClientConnection(path: path, timeoutMilliseconds: 5000),
+      let peer = (try? listener.accept()) ?? nil
+    else { return }
     _ = try? peer.send([bytes])
     shutdown(peer.descriptor, CInt(SHUT_WR))
     let head = HTTPClientRequestHead(method: .get, path: ["v2"])

@@ -23,7 +23,7 @@ while [ $# -gt 0 ]; do
 done
 bash targets/install-missing.sh libzstd-dev pkg-config
 THIMBLE_FUZZ=1 swift build -c release "${options[@]}" --product thimble-fuzz --scratch-path "$build" -Xswiftc -enable-testing \
-  | grep -v '^\[' || true
+  | { grep -v '^\[' || true; }
 program=$PWD/$build/release/thimble-fuzz
 mkdir -p "$build/found"
 rm -rf "$build/seeds"
