@@ -56,6 +56,8 @@ struct JobQueue {
   /// By level: what the user had used that was served last.
   private var clocks = [Int64](repeating: 0, count: ServingLimits.priorityLevelsMax + 1)
   private var turnCount = 0
+  /// How long requests that may run together wait for each other at least.
+  var batchWindowNanoseconds: Int64 = 0
 
   /// Who has waited so long gets one turn of `patientTurns` whatever its priority, and lets nobody pass that comes later where
   /// it is no request.
@@ -129,13 +131,25 @@ struct JobQueue {
   /// When the next job may start; nil where none waits.
   func nextDue(_ due: (QueuedJob) -> Int64) -> Int64? {
     guard let first = jobs.first else { return nil }
-    return jobs.dropFirst().reduce(due(first)) { $1.runsAfterAll ? $0 : min($0, due($1)) }
+    return jobs.dropFirst().reduce(self.due(first, due)) { $1.runsAfterAll ? $0 : min($0, self.due($1, due)) }
+  }
+
+  private func due(_ job: QueuedJob, _ due: (QueuedJob) -> Int64) -> Int64 {
+    max(due(job), batchDueNanoseconds(job))
+  }
+
+  /// Until when a job waits for others to run with; 0 where it does not.
+  func batchDueNanoseconds(_ job: QueuedJob) -> Int64 {
+    guard let terms = job.batchTerms, case let delay = max(terms.delayNanoseconds, batchWindowNanoseconds), delay > 0,
+      jobs.count(where: { isMate($0, of: job, terms.key) }) < terms.wantedCount
+    else { return 0 }
+    return job.receivedNanoseconds + delay
   }
 
   /// Takes the next job of those whose time has come.
   mutating func take(_ now: Int64, _ due: (QueuedJob) -> Int64) -> QueuedJob? {
     guard
-      let first = jobs.indices.first(where: { due(jobs[$0]) <= now && ($0 == 0 || !jobs[$0].runsAfterAll) })
+      let first = jobs.indices.first(where: { self.due(jobs[$0], due) <= now && ($0 == 0 || !jobs[$0].runsAfterAll) })
     else { return nil }
     guard jobs[first].ticket != nil else { return take(at: first) }
     turnCount &+= 1
@@ -143,9 +157,29 @@ struct JobQueue {
     var best = first
     for index in jobs.indices[(first + 1)...] {
       if jobs[index].ticket == nil, isPatient(jobs[index], now) { break }
-      if due(jobs[index]) <= now, precedes(jobs[index], jobs[best], now) { best = index }
+      if self.due(jobs[index], due) <= now, precedes(jobs[index], jobs[best], now) { best = index }
     }
     return served(best)
+  }
+
+  /// Takes what may run together with a job that has been taken, those first that would be next, as many as its terms allow.
+  mutating func takeMates(of job: QueuedJob, _ now: Int64) -> [QueuedJob] {
+    guard let terms = job.batchTerms, terms.countMax > 1 else { return [] }
+    var mates: [QueuedJob] = []
+    while mates.count + 1 < terms.countMax {
+      var best: Int?
+      for index in jobs.indices where isMate(jobs[index], of: job, terms.key) && jobs[index].earliestNanoseconds <= now
+      {
+        if best == nil || precedes(jobs[index], jobs[best!], now) { best = index }
+      }
+      guard let best else { break }
+      mates.append(served(best))
+    }
+    return mates
+  }
+
+  private func isMate(_ other: QueuedJob, of job: QueuedJob, _ key: ObjectIdentifier) -> Bool {
+    other.batchTerms?.key == key && other.ticket?.level == job.ticket?.level
   }
 
   private func isPatient(_ job: QueuedJob, _ now: Int64) -> Bool {
