@@ -56,6 +56,18 @@ struct JobQueue {
   /// By level: what the user had used that was served last.
   private var clocks = [Int64](repeating: 0, count: ServingLimits.priorityLevelsMax + 1)
   private var turnCount = 0
+  private var lastBatch = LastBatch()
+
+  /// Clients that have been answered together ask again at once, or do not: they are awaited for a small share of what the run took,
+  /// with those that have waited meanwhile, so that not one half of them runs while the other one waits.
+  private struct LastBatch {
+    var key: ObjectIdentifier?
+    var expectedCount = 0
+    var gathersUntilNanoseconds: Int64 = 0
+  }
+
+  static let gatheringShare: Int64 = 8
+  static let gatheringNanosecondsMax: Int64 = 5_000_000
   /// How long requests that may run together wait for each other at least.
   var batchWindowNanoseconds: Int64 = 0
 
@@ -140,11 +152,18 @@ struct JobQueue {
 
   /// Until when a job waits for others to run with; 0 where it does not.
   func batchDueNanoseconds(_ job: QueuedJob) -> Int64 {
-    guard let terms = job.batchTerms, case let delay = max(terms.delayNanoseconds, batchWindowNanoseconds), delay > 0,
-      jobs.count(where: { isMate($0, of: job, terms.key) }) < terms.wantedCount
-    else { return 0 }
-    return job.receivedNanoseconds + delay
+    guard let terms = job.batchTerms else { return 0 }
+    let delay = max(terms.delayNanoseconds, batchWindowNanoseconds)
+    let gathers = lastBatch.key == terms.key
+    guard delay > 0 || gathers else { return 0 }
+    let count = mateCount(of: job, terms.key)
+    guard count < terms.wantedCount else { return 0 }
+    return max(
+      delay > 0 ? job.receivedNanoseconds + delay : 0,
+      gathers && count < lastBatch.expectedCount ? lastBatch.gathersUntilNanoseconds : 0)
   }
+
+  private func mateCount(of job: QueuedJob, _ key: ObjectIdentifier) -> Int { jobs.count { isMate($0, of: job, key) } }
 
   /// Takes the next job of those whose time has come.
   mutating func take(_ now: Int64, _ due: (QueuedJob) -> Int64) -> QueuedJob? {
@@ -176,6 +195,15 @@ struct JobQueue {
       mates.append(served(best))
     }
     return mates
+  }
+
+  /// Jobs have run together, and so may their like.
+  mutating func ranTogether(_ job: QueuedJob, count: Int, from start: Int64, to end: Int64) {
+    guard let terms = job.batchTerms else { return }
+    let wait = min(JobQueue.gatheringNanosecondsMax, (end - start) / JobQueue.gatheringShare)
+    lastBatch = LastBatch(
+      key: terms.key, expectedCount: min(terms.countMax, count + mateCount(of: job, terms.key)),
+      gathersUntilNanoseconds: end + wait)
   }
 
   private func isMate(_ other: QueuedJob, of job: QueuedJob, _ key: ObjectIdentifier) -> Bool {

@@ -153,6 +153,7 @@ final class Scheduler: @unchecked Sendable {
           let share = (end - now) / Int64(1 + others.count)
           queue.ran(job, nanoseconds: share)
           for other in others { queue.ran(other, nanoseconds: share) }
+          queue.ranTogether(job, count: 1 + others.count, from: now, to: end)
           if job.isPaced { pace.ran(from: now, to: end) }
         }
         wakeUp.signal()
