@@ -16,6 +16,8 @@ import sys
 import tempfile
 import time
 
+if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
+    sys.exit(__doc__)
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 THIMBLE = os.path.abspath(sys.argv[1])
 
