@@ -19,6 +19,41 @@
     return r_ < 0 ? -errno : r_;   \
   } while (0)
 
+// Component by component, without following links: for kernels before 5.6.
+static int walk(int directory, const char *path) {
+  int fd = dup(directory);
+  while (fd >= 0 && *path) {
+    size_t length = strcspn(path, "/");
+    char name[256];
+    if (length >= sizeof name) {
+      close(fd);
+      return errno = ENAMETOOLONG, -1;
+    }
+    memcpy(name, path, length);
+    name[length] = 0;
+    path += length + strspn(path + length, "/");
+    int flags = *path ? O_PATH | O_DIRECTORY : O_RDONLY | O_NONBLOCK;
+    int next = strcmp(name, "..") == 0 ? (errno = EXDEV, -1) : openat(fd, name, flags | O_CLOEXEC | O_NOFOLLOW);
+    if (next < 0 && errno == ELOOP) errno = EXDEV;
+    int status = errno;
+    close(fd);
+    errno = status;
+    fd = next;
+  }
+  return fd;
+}
+
+int32_t thimble_open_beneath(const char *directory, const char *path) {
+  int base = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (base < 0) return -errno;
+  struct { uint64_t flags, mode, resolve; } how = {O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0, 0x08 | 0x02 /* RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS */};
+  long fd = syscall(437 /* openat2 */, (long)base, path, &how, sizeof how);
+  if (fd < 0 && errno == ENOSYS) fd = walk(base, path);
+  int status = errno;
+  close(base);
+  return fd < 0 ? -status : (int32_t)fd;
+}
+
 int32_t thimble_open_read(const char *path) {
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return -errno;

@@ -50,6 +50,11 @@ struct ModelDirectory: Sendable {
     return try status(of: configurationFile(of: model))?.isRegular == true
   }
 
+  /// Opens a file of the repository. Errors: a link leads out of it.
+  func open(_ file: String) throws(SystemError) -> File {
+    try File(reading: String(decoding: file.utf8.dropFirst(path.utf8.count + 1), as: UTF8.self), beneath: path)
+  }
+
   /// Nil where there is no such file.
   func status(of file: String) throws(ServingError) -> FileStatus? {
     try present { () throws(SystemError) in try FileSystem.status(of: file) }

@@ -21,7 +21,7 @@ extension ModelLoader {
       }
     }
     let folder: File
-    do { folder = try File(reading: directory.path + "/" + name) } catch { throw .repository(error) }
+    do { folder = try directory.open(directory.path + "/" + name) } catch { throw .repository(error) }
     let status: FileStatus
     do { status = try folder.status() } catch { throw .repository(error) }
     let model = LoadedModel(

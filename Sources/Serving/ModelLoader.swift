@@ -86,7 +86,7 @@ struct ModelLoader: Sendable {
   ) throws(ServingError) -> LoadedModel {
     // What is examined is what is opened: the path may name another file a moment later.
     let opened: File
-    do { opened = try File(reading: path) } catch { throw .repository(error) }
+    do { opened = try directory.open(path) } catch { throw .repository(error) }
     let status = try ModelLoader.regularStatus(of: opened)
     return try residents.load(
       name: name, version: version, configuration: configuration, file: opened, identity: FileIdentity(status),
@@ -112,7 +112,7 @@ struct ModelLoader: Sendable {
       version = highest
     }
     let file: File
-    do { file = try File(reading: directory.file(of: name, version: version)) } catch { throw .repository(error) }
+    do { file = try directory.open(directory.file(of: name, version: version)) } catch { throw .repository(error) }
     _ = try ModelLoader.regularStatus(of: file)
     var claims = ModelClaims(configuration, parsingByteCount: parsing)
     if loaded.contains(version) { claims.hold() }
@@ -144,7 +144,7 @@ struct ModelLoader: Sendable {
 
   private func configuration(at path: String) throws(ServingError) -> (ModelConfiguration, parsingByteCount: Int) {
     let file: File
-    do { file = try File(reading: path) } catch {
+    do { file = try directory.open(path) } catch {
       if error.isNotFound { return (ModelConfiguration(), 0) }
       throw .configuration(path: path, reason: error.message)
     }

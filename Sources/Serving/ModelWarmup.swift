@@ -76,7 +76,7 @@ struct ModelWarmup {
     let ofVersion = directory.warmupFile(name, of: model.name, version: model.version)
     let path =
       (try? FileSystem.status(of: ofVersion)) == nil ? directory.warmupFile(name, of: model.name) : ofVersion
-    let file = try File(reading: path)
+    let file = try directory.open(path)
     let status = try file.status()
     guard status.isRegular, status.byteCount == bytes.count else { return false }
     try file.read(into: bytes, at: 0)

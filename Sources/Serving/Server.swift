@@ -74,6 +74,10 @@ public final class Server: @unchecked Sendable {
   /// When a drain ends at the latest; nil while the server is not stopping.
   private(set) var drainDeadlineNanoseconds: Int64?
   private var isCut = false
+  /// Whom it runs as.
+  public internal(set) var user = Isolation.User.current
+  /// Whether system calls that serving does not need are refused.
+  public internal(set) var areCallsFiltered = false
 
   static let listenerToken: UInt64 = 0
   static let schedulerToken: UInt64 = 1
@@ -161,6 +165,7 @@ public final class Server: @unchecked Sendable {
     startWatchingPressure()
     startGoverning()
     startWatchingRepository()
+    try isolate()
     lastUseNanoseconds = Clock.nowNanoseconds
     tellReady()
     if wantsReload {

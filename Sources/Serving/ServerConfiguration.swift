@@ -35,6 +35,10 @@ public struct ServerConfiguration: Sendable {
   public var log = LogSettings()
   /// A folder where traces are written besides being kept; nil: nowhere.
   public var traceFolder: String?
+  /// Whom the server runs as once it listens; nil: whoever started it.
+  public var user: Isolation.User?
+  /// Whether system calls that serving does not need are given up once it listens.
+  public var filtersCalls = false
   /// Whether to say nothing on standard error.
   public var isQuiet = false
 

@@ -74,7 +74,7 @@ extension ServingError {
       "model \(model) has no version \(version), which its configuration asks for"
     case .configuration(let path, let reason): "\(path): \(reason)"
     case .modelFile(let path, let error): "\(path): \(error.message)"
-    case .notAFile(let path): "\(path) is not a regular file: put the model there, or a link to it"
+    case .notAFile(let path): "\(path) is not a regular file: put the model there"
     case .warmup(let model, let version, let sample, let reason):
       "warm-up \(ServingError.quoted(sample)) of model \(model) version \(version): \(reason)"
     case .alreadyServing(let path):

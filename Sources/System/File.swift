@@ -20,6 +20,17 @@ public struct File: ~Copyable, Sendable {
     self.init(descriptor: try retrying("create", path) { thimble_create_file(path, mode) }, path: path)
   }
 
+  /// Opens a file of a directory; no link is followed out of it. Errors: `crossesDevices` where one leads there.
+  public init(reading path: String, beneath directory: String) throws(SystemError) {
+    let whole = directory + "/" + path
+    do throws(SystemError) {
+      self.init(descriptor: try retrying("open", whole) { thimble_open_beneath(directory, path) }, path: whole)
+    } catch {
+      guard error.code == SystemError.crossesDevices else { throw error }
+      throw SystemError("follow the link out of its folder at", whole, code: error.code)
+    }
+  }
+
   /// Creates the file if need be; what is written goes to its end, each `write` in one piece.
   public init(appendingTo path: String, mode: UInt32 = 0o644) throws(SystemError) {
     self.init(descriptor: try retrying("open", path) { thimble_open_append(path, mode) }, path: path)

@@ -39,6 +39,9 @@ public struct SystemError: Error, Equatable, Sendable {
   public static let accessDenied: Int32 = 13
   public static let exists: Int32 = 17
   /// Open in the whole system.
+  /// Also: a link leads out of the folder that was given.
+  public static let crossesDevices: Int32 = 18
+  public static let notImplemented: Int32 = 38
   public static let tooManyFilesOfAll: Int32 = 23
   public static let tooManyFiles: Int32 = 24
   public static let tooManyLinks: Int32 = 40

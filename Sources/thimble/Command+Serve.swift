@@ -53,6 +53,14 @@ extension Command {
         "write traces there too, in Chrome's format; clients turn them on with POST /v2/trace/setting, and read them at "
           + "/v2/thimble/trace"),
       Option("quiet", nil, "say nothing but errors at start"),
+      Option(
+        "user", "NAME[:GROUP]",
+        "whom to run as once it listens, and whose the socket is then; needs root. Names or numbers"),
+      Option(
+        "no-sandbox", nil,
+        "keep privileges, files and system calls that serving does not need, which are given up otherwise"),
+      Option("check", nil, "start, say what is in force, and end; the socket is made beside PATH"),
+      Option("json", nil, "with --check: as JSON"),
     ],
     run: runServe)
 
@@ -60,19 +68,47 @@ extension Command {
     guard arguments.positionals.isEmpty else {
       throw .usage("serve takes no arguments but options; `thimble serve --help` lists them")
     }
-    let configuration = try serverConfiguration(arguments)
+    var configuration = try serverConfiguration(arguments)
+    let isCheck = arguments.has("check")
+    if isCheck {
+      configuration.socketPath += ".check-\(Process.identifier)"
+      configuration.tcpAddress = nil
+      configuration.service = ServiceEnvironment()
+      configuration.isQuiet = true
+    }
+    configuration.user = try user(arguments)
     // Before any thread starts: threads inherit the blocked signals.
     let signals: TerminationSignals
     do { signals = try TerminationSignals(takesHangUp: true) } catch { throw .failure(error.message) }
+    var isolation = DaemonIsolation(configuration, profiles: arguments.text("profiles"))
+    if !arguments.has("no-sandbox") {
+      isolation.enter(keepsCapabilities: configuration.user != nil)
+      configuration.filtersCalls = true
+    }
     let engine = try Engine(arguments)
     do throws(ServingError) {
       let server = try Server(
         configuration, kernels: engine.kernels, pool: engine.pool, budget: engine.budget, signals: signals)
       try server.start()
+      if isCheck {
+        isolation.write(server, configuration, isJSON: arguments.has("json"))
+        server.stop()
+      } else {
+        for remark in isolation.remarks { server.note(remark) }
+      }
       if try server.run() == .cut { Process.exit(1) }
     } catch {
       throw .failure(error.message)
     }
+  }
+
+  private static func user(_ arguments: Arguments) throws(CommandError) -> Isolation.User? {
+    guard let text = arguments.text("user") else { return nil }
+    let parts = text.utf8.split(separator: UInt8(ascii: ":"), maxSplits: 1).map { String(decoding: $0, as: UTF8.self) }
+    guard let name = parts.first, let user = Isolation.User(named: name, group: parts.count > 1 ? parts[1] : nil) else {
+      throw .usage("--user takes a user of this machine, or a number with a group such as 998:998, not \(text)")
+    }
+    return user
   }
 
   private static func serverConfiguration(_ arguments: Arguments) throws(CommandError) -> ServerConfiguration {

@@ -7,11 +7,11 @@ The daemon serves the same file under two names, `one` with `max_batch_size` 1 a
 answer is compared with `thimble run`. Exits 1 on a wrong byte, a status other than 200, VmHWM over the budget, and where
 requests do not run together.
 """
-import argparse, json, os, pathlib, statistics, sys, threading, time
+import argparse, json, pathlib, statistics, sys, threading, time
 
 import cgroup
 from crowd import questions
-from thimble import Client, Daemon, Failed, Program, announce, mebibytes
+from thimble import Client, Daemon, Failed, Program, announce, mebibytes, put
 
 
 class Asker(threading.Thread):
@@ -65,7 +65,7 @@ def main():
         repository = program.folder / "repository"
         for name, configuration in (("one", {"max_batch_size": 1}), ("many", {"max_batch_size": arguments.clients})):
             (repository / name / "1").mkdir(parents=True)
-            os.symlink(model.path.resolve(), repository / name / "1" / "model.thimble")
+            put(model.path.resolve(), repository / name / "1" / "model.thimble")
             (repository / name / "config.json").write_text(json.dumps(configuration))
         asked = questions(program, [model], 3, ["--memory-budget", arguments.memory_budget])
         rates, latencies, counts = {"one": [], "many": []}, {"one": [], "many": []}, {}

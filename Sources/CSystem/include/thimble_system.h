@@ -186,6 +186,25 @@ int32_t thimble_wait_process(int32_t process_id, bool blocks);
 _Noreturn void thimble_exit(int32_t status);
 _Noreturn void thimble_abort(const char *message);  // says it on stderr first: Embedded release builds drop trap messages
 
+// --- what a process gives up for good: 0 or −errno
+int32_t thimble_forbid_new_privileges(void);
+int32_t thimble_drop_capabilities(void);  // of the calling thread, and of those that it starts
+// Name or number; without a group the user's own. −ENOENT: no such user; −ESRCH: no such group.
+int32_t thimble_find_user(const char *user, const char *_Nullable group, uint32_t *uid, uint32_t *gid);
+int32_t thimble_become_user(uint32_t uid, uint32_t gid);  // all threads, without supplementary groups
+uint32_t thimble_user(void);
+uint32_t thimble_group(void);
+int32_t thimble_give_file(const char *path, uint32_t uid, uint32_t gid);
+const char *_Nullable thimble_allowed_call(int32_t index);  // names, in order
+int32_t thimble_filter_calls(void);                         // all threads; what is not allowed fails with EPERM
+int32_t thimble_try_forbidden_calls(void);                  // 0: all were refused
+int32_t thimble_landlock_version(void);
+int32_t thimble_landlock_create(int32_t version);  // a descriptor, which `enter` closes
+int32_t thimble_landlock_allow(int32_t ruleset, int32_t version, const char *path, bool writes);
+int32_t thimble_landlock_enter(int32_t ruleset);  // the calling thread, and those that it starts
+// Opens a file of a directory for reading; −EXDEV: a link leads out of it.
+int32_t thimble_open_beneath(const char *directory, const char *path);
+
 // --- numbers
 int32_t thimble_format_double(double value, int32_t digits, char *out, size_t count);  // %.*f
 
