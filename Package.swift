@@ -44,6 +44,8 @@ var targets: [Target] = [
   module("Runtime", ["Tensors", "System", "ModelFile", "Memory", "CKernels", "CSystem"]),
   module("Power", ["System"]),
   module("Protocols", ["Tensors"]),
+  // gRPC's messages as the daemon's HTTP; only `thimble-grpc` uses it.
+  module("GRPC", ["Tensors", "Protocols"]),
   module("Devices", ["System", "Power", "Protocols"]),
   module("Serving", ["Tensors", "System", "ModelFile", "Memory", "Runtime", "Power", "Protocols", "Devices"]),
   module("ThimbleClient", ["Tensors", "System", "Protocols"], pages: ["python"]),
@@ -98,6 +100,7 @@ targets += tests("RuntimeTests", ["Runtime", "TestSupport"])
 targets += tests("ChecksTests", ["Checks"])
 targets += tests("PowerTests", ["Power", "PowerSimulation", "System", "TestSupport"])
 targets += tests("ProtocolsTests", ["Protocols", "Tensors"])
+targets += tests("GRPCTests", ["GRPC", "Protocols", "Tensors"])
 targets += tests("DevicesTests", ["Devices", "Memory", "Power", "Protocols", "System", "TestSupport"])
 targets += tests(
   "ServingTests",
