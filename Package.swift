@@ -7,6 +7,9 @@ let embedded = Context.environment["THIMBLE_EMBEDDED"] == "1"
 /// THIMBLE_FUZZ=1 adds the program that fuzzes the readers, which see each other's inside; see Tests/Fuzzing/run.sh.
 let fuzzing = Context.environment["THIMBLE_FUZZ"] == "1" && !embedded
 
+/// THIMBLE_GRPC=1 adds the program that takes gRPC, which needs libnghttp2; see README.md.
+let withGRPC = Context.environment["THIMBLE_GRPC"] == "1"
+
 let swift: [SwiftSetting] =
   [
     .swiftLanguageMode(.v6),
@@ -61,6 +64,14 @@ var targets: [Target] = [
     ],
     swiftSettings: swift),
 ]
+if withGRPC {
+  targets += [
+    .systemLibrary(name: "CNghttp2", pkgConfig: embedded ? nil : "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+    .executableTarget(
+      name: "thimble-grpc", dependencies: ["System", "Protocols", "GRPC", "CNghttp2"], swiftSettings: swift,
+      linkerSettings: [.linkedLibrary("nghttp2")]),
+  ]
+}
 if !embedded {
   targets += [
     .target(

@@ -113,6 +113,16 @@ public struct CallAnswer: Equatable, Sendable {
 
   // MARK: Streams
 
+  /// After a generation's last event, for clients that want to be told: an answer without outputs.
+  public init(lastOf request: HTTPCall) {
+    var message = ProtobufWriter()
+    // v2, models, the name.
+    message.field(1, request.path.count > 2 ? request.path[2] : "")
+    message.field(3, request.inference?.id ?? "")
+    message.parameters(4, [JSONMember("triton_final_response", .bool(true))])
+    self.init(message)
+  }
+
   /// `ModelStreamInferResponse` with an answer: field 2.
   public func inStream() -> CallAnswer {
     var head = ProtobufWriter()

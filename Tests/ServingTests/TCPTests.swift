@@ -19,7 +19,9 @@ import Testing
   }
 
   /// All that comes back of a connection of one request.
-  private func exchange(_ port: UInt16, _ method: String, _ path: String, _ body: String = "", header: String = "") throws -> String {
+  private func exchange(_ port: UInt16, _ method: String, _ path: String, _ body: String = "", header: String = "")
+    throws -> String
+  {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     defer { close(descriptor) }
     var address = sockaddr_in()
