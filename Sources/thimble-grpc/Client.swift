@@ -8,7 +8,8 @@ final class Client {
   let token: UInt64
   let socket: Socket
   let user: UInt32
-  unowned let gateway: Gateway
+  /// It outlives its clients.
+  let gateway: Gateway
   var calls: [Int32: Call] = [:]
   var interest: EventPoll.Interest = .readable
   private(set) var lastActiveNanoseconds = Clock.nowNanoseconds
