@@ -10,6 +10,8 @@ public struct PressureLadder: Sendable {
     case idleCaches
     /// No model keeps weights between inferences.
     case streamed
+    /// Requests run one by one: no activations but one inference's.
+    case unbatched
     /// Models that are idle are put to sleep.
     case sleep
     /// No new inferences are taken.
@@ -21,6 +23,7 @@ public struct PressureLadder: Sendable {
       case .spares: "spares"
       case .idleCaches: "idle_caches"
       case .streamed: "streamed"
+      case .unbatched: "unbatched"
       case .sleep: "sleep"
       case .refuse: "refuse"
       }

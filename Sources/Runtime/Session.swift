@@ -40,6 +40,12 @@ public final class Session: @unchecked Sendable {
   /// Whether weights pass through memory for every run.
   public var isStreaming: Bool { weights.isStreaming }
   private let alone = Barrier(count: 1)
+  /// Inferences of the run under way.
+  private nonisolated(unsafe) var inferenceCount = 1
+  /// Inferences that may run together now.
+  public internal(set) var roomCount = 1
+  /// What the workspace has for more than one.
+  var room: Workspace.Claim?
   /// Whether no part of a step waits for another one: so it is but for chains that run stripe by stripe.
   private let hasIndependentSteps: Bool
 
@@ -137,18 +143,18 @@ public final class Session: @unchecked Sendable {
 
   /// Lets `body` write an input's bytes, in the tensor's own element type, where the network reads them.
   public func writeInput<Failure: Error>(
-    _ index: Int, _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
+    _ index: Int, of inference: Int = 0, _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
   ) throws(Failure) {
     let bytes = UnsafeMutableRawBufferPointer(
-      start: workspace.activationBase + inputs[index].offset, count: inputs[index].byteCount)
+      start: activationBase(of: inference) + inputs[index].offset, count: inputs[index].byteCount)
     try body(bytes)
     if inputs[index].elementType == .int8 { Session.flipSigns(UnsafeRawBufferPointer(bytes), into: bytes) }
   }
 
   /// Copies an output's bytes, in the tensor's own element type; `target` has the port's `byteCount`.
-  public func readOutput(_ index: Int, into target: UnsafeMutableRawBufferPointer) {
+  public func readOutput(_ index: Int, of inference: Int = 0, into target: UnsafeMutableRawBufferPointer) {
     let bytes = UnsafeRawBufferPointer(
-      start: workspace.activationBase + outputs[index].offset, count: outputs[index].byteCount)
+      start: activationBase(of: inference) + outputs[index].offset, count: outputs[index].byteCount)
     if outputs[index].elementType == .int8 {
       Session.flipSigns(bytes, into: target)
     } else {
@@ -167,10 +173,13 @@ public final class Session: @unchecked Sendable {
     max(1, min(limit, weights.isStreaming ? pool.threadCount : preferredThreadCount, pool.threadCount))
   }
 
-  /// Computes the outputs from the inputs, which do not survive it, on at most `threadLimit` threads. Once `flag` is not 0 it
-  /// stops after the step under way; returns whether it did not. Allocates nothing.
+  /// Computes the outputs from the inputs, which do not survive it, on at most `threadLimit` threads; of the first
+  /// `inferenceCount` inferences, for which there must be room. Once `flag` is not 0 it stops after the step under way; returns
+  /// whether it did not. Allocates nothing.
   @discardableResult
-  public func run(threadLimit: Int = Int.max, unless flag: Futex? = nil) -> Bool {
+  public func run(threadLimit: Int = Int.max, inferenceCount: Int = 1, unless flag: Futex? = nil) -> Bool {
+    precondition(inferenceCount >= 1 && inferenceCount <= roomCount)
+    self.inferenceCount = inferenceCount
     cancellation = flag
     endStep.store(UInt32.max)
     defer { cancellation = nil }
@@ -204,14 +213,18 @@ extension Session: SteppedJob {
   }
 
   func run(step: Int, part: Int, of parts: Int) {
-    steps[step].run(StepContext(arena: workspace.activationBase, barrier: alone, streaming: nil), part: part, of: parts)
+    steps[step].runAll(
+      StepContext(
+        arena: workspace.activationBase, barrier: alone, streaming: nil, inferenceCount: inferenceCount,
+        inferenceByteCount: inferenceByteCount), part: part, of: parts)
   }
 }
 
 extension Session: Job {
   func run(part: Int, of parts: Int, barrier: Barrier) {
     let context = StepContext(
-      arena: workspace.activationBase, barrier: barrier, streaming: weights.isStreaming ? weights : nil)
+      arena: workspace.activationBase, barrier: barrier, streaming: weights.isStreaming ? weights : nil,
+      inferenceCount: inferenceCount, inferenceByteCount: inferenceByteCount)
     if let recording { return run(context, part: part, of: parts, recording: recording) }
     let mayEnd = mayEnd
     for index in steps.indices {
@@ -223,7 +236,7 @@ extension Session: Job {
         context.wait(part: part)
         if endStep.load() <= UInt32(index) { return }
       }
-      steps[index].run(context, part: part, of: parts)
+      steps[index].runAll(context, part: part, of: parts)
     }
   }
 }

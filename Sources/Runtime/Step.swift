@@ -4,6 +4,10 @@ import Memory
 ///
 /// Every thread calls `run` for every step with its own `part`; a barrier stands between steps.
 protocol Step: AnyObject {
+  /// Whether a run does all of the context's inferences: where weights come, they are then brought once. Other steps are called
+  /// for each inference.
+  var runsTogether: Bool { get }
+
   func run(_ context: borrowing StepContext, part: Int, of parts: Int)
 
   /// The same in a recorded run.
@@ -11,6 +15,14 @@ protocol Step: AnyObject {
 }
 
 extension Step {
+  var runsTogether: Bool { false }
+
+  /// The step of all inferences.
+  func runAll(_ context: borrowing StepContext, part: Int, of parts: Int) {
+    if context.inferenceCount == 1 || runsTogether { return run(context, part: part, of: parts) }
+    for inference in 0..<context.inferenceCount { run(context.only(inference), part: part, of: parts) }
+  }
+
   func run(_ context: borrowing StepContext, part: Int, of parts: Int, clock: inout OperatorClock) {
     clock.begin(clock.beginStep(operatorCount: 1))
     run(context, part: part, of: parts)
@@ -35,12 +47,20 @@ extension RowStep {
 
 /// What a step finds when it runs.
 struct StepContext: ~Copyable {
-  /// Start of the activations.
+  /// Start of the activations; of several inferences, of the first one's.
   let arena: UnsafeMutableRawPointer
   /// Where all threads wait for each other.
   let barrier: Barrier
   /// The weights, where some pass through memory.
   let streaming: WeightStore?
+  /// Inferences that run together, and bytes from one's activations to the next one's.
+  var inferenceCount = 1
+  var inferenceByteCount = 0
+
+  /// One of the inferences by itself.
+  func only(_ inference: Int) -> StepContext {
+    StepContext(arena: arena + inference * inferenceByteCount, barrier: barrier, streaming: streaming)
+  }
 
   /// Waits for the other threads.
   func wait(part: Int) { barrier.wait(helping: streaming, part: part) }

@@ -13,7 +13,7 @@ struct ConfigurationDocument: JSONWritable {
     writer.member("platform", model.platform)
     writer.member("backend", model.ensemble == nil ? "thimble" : "")
     selection.write(to: &writer)
-    writer.member("max_batch_size", 0)
+    writer.member("max_batch_size", model.configuration.queue.batches.countMax)
     writer.key("response_cache")
     writer.beginObject()
     writer.member("enable", model.configuration.cachesResponses)

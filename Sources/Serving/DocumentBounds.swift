@@ -51,7 +51,7 @@ extension TensorSignature {
 
 extension ConfigurationDocument {
   var jsonBytesMax: Int {
-    var byteCount = 320 + model.name.jsonByteCount + model.configuration.labels.jsonBytesMax
+    var byteCount = 340 + model.name.jsonByteCount + model.configuration.labels.jsonBytesMax
     byteCount += model.configuration.queue.jsonBytesMax + (model.configuration.ensemble?.jsonBytesMax ?? 0)
     byteCount += model.configuration.sequences.map { SequenceConfiguration.State.jsonBytesMax($0.states) } ?? 0
     byteCount += model.configuration.generation.map { SequenceConfiguration.State.jsonBytesMax($0.feedback) } ?? 0
@@ -64,5 +64,7 @@ extension ConfigurationDocument {
 }
 
 extension StatisticsDocument {
-  var jsonBytesMax: Int { rows.reduce(32) { $0 + 1500 + $1.metrics.model.jsonByteCount } }
+  var jsonBytesMax: Int {
+    rows.reduce(32) { $0 + 1250 + 250 * $1.metrics.batches.count + $1.metrics.model.jsonByteCount }
+  }
 }

@@ -6,8 +6,8 @@ import Tensors
 extension InferenceJob {
   /// Where a result is.
   enum Outputs {
-    /// In the model, to be copied to the buffer.
-    case session(Session, Buffer)
+    /// In the model, of one of the inferences that ran together, to be copied to the buffer.
+    case session(Session, inference: Int, Buffer)
     /// In a buffer, where the ensemble has it.
     case ensemble(Ensemble, Buffer)
     /// In the response cache, where it stays.
@@ -22,6 +22,13 @@ extension InferenceJob {
     var response = try response(to: request, of: model, result, shared)
     response.profile = profile
     response.effort = effort
+    return try held(response, of: model, result, residents)
+  }
+
+  /// Finds memory for a response, and encodes it.
+  static func held(
+    _ response: InferenceResponse, of model: LoadedModel, _ result: Outputs, _ residents: ModelResidents
+  ) throws(ServingError) -> Answer {
     let byteCountMax = response.encodedBytesMax
     let held = try residents.findingRoom(sparing: model) { () throws(MemoryError) in
       try residents.buffers.reserve(byteCountMax)
@@ -33,7 +40,7 @@ extension InferenceJob {
     let encoded: EncodedInference
     do { encoded = try response.encoded() } catch { return Answer(.malformed(error)) }
     switch result {
-    case .session(_, let tensors), .ensemble(_, let tensors):
+    case .session(_, _, let tensors), .ensemble(_, let tensors):
       return Answer(.ok, contentType: encoded.contentType, body: encoded, tensors: tensors, held: held)
     case .kept(let entry):
       return Answer(.ok, contentType: encoded.contentType, body: encoded, kept: entry, held: held)
@@ -68,14 +75,14 @@ extension InferenceJob {
       }
       let bytes: UnsafeMutableRawBufferPointer
       switch result {
-      case .session(let session, let tensors):
+      case .session(let session, let inference, let tensors):
         if let outside {
           bytes = outside
         } else {
           bytes = UnsafeMutableRawBufferPointer(rebasing: tensors.bytes[offset..<offset + port.byteCount])
           offset += aligned(port.byteCount)
         }
-        session.readOutput(index, into: bytes)
+        session.readOutput(index, of: inference, into: bytes)
       case .ensemble(let ensemble, let tensors):
         let made = UnsafeMutableRawBufferPointer(rebasing: tensors.bytes[ensemble.outputRanges[index]])
         outside?.copyMemory(from: UnsafeRawBufferPointer(made))

@@ -7,7 +7,7 @@ import Tensors
 /// One inference request: parsed and checked, decoded into the model's inputs, run, and answered.
 final class InferenceJob: QueuedJob, @unchecked Sendable {
   let metrics: ModelMetrics
-  private var model: LoadedModel?
+  private(set) var model: LoadedModel?
   private let fileFault: LoadedModel.FileFault
   var body: RequestBody?
   private let headerContentLength: Int?
@@ -16,19 +16,21 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   let residents: ModelResidents
   private let regions: SharedRegions
   private let client: SharedRegions.Client
-  private var request: InferenceRequest?
+  private(set) var request: InferenceRequest?
   private var requestMemory: HeldMemory?
   var shared: SharedTensors?
   /// When it is too late to start. Unlike `deadlineNanoseconds`, which is the event loop's, the worker reads it.
   private var latestStartNanoseconds = Int64.max
   private var timeoutMicros = 0
-  private var isRunning = false
+  private(set) var isRunning = false
   /// Set once the client has hung up: nobody wants the answer any more.
   let hangup: Futex
   var durations = ModelMetrics.Durations()
   /// Time of the run times its threads; 0 where nothing ran.
   var coreNanoseconds: Int64 = 0
   private var batch = 1
+  /// How many requests it ran together with, itself included; 0: another one of them stands for the run.
+  var togetherCount = 1
   /// Whether the version was chosen among those that share the model's requests. Set before it is submitted.
   var isShared = false
   /// Set before it is prepared; nil: a request by itself.
@@ -70,6 +72,19 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
 
   override var isPaced: Bool { true }
 
+  /// May run together with others that bring nothing but inputs.
+  private func setBatchTerms(_ model: LoadedModel) {
+    guard model.ensemble == nil, model.sequenceLayout == nil, stream == nil, !isTraced,
+      model.configuration.periodNanoseconds == 0, request.map({ !$0.parameters.wantsProfile }) ?? true
+    else { return }
+    let batches = model.configuration.queue.batches
+    let countMax = batches.countMax(isStreaming: model.residency.isStreaming)
+    guard countMax > 1 else { return }
+    batchTerms = BatchTerms(
+      key: ObjectIdentifier(model), countMax: countMax, wantedCount: batches.wantedCount(of: countMax),
+      delayNanoseconds: Int64(batches.delayMicros) * 1000)
+  }
+
   /// Takes priority and timeout, as far as the model's policy allows.
   private func heed(_ parameters: InferenceParameters, of model: LoadedModel) {
     let queue = model.configuration.queue
@@ -96,6 +111,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
       try parse(body, model)
     }
     deadlineNanoseconds = latestStartNanoseconds
+    if let model { setBatchTerms(model) }
   }
 
   /// After `prepare`: whether only the run may take long. What the answer as JSON takes counts as the run.
@@ -154,7 +170,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     switch result {
     case .success(let answer):
       durations.requestNanoseconds = elapsed
-      isHit ? metrics.hit(durations) : metrics.succeeded(durations, batch: batch)
+      isHit ? metrics.hit(durations) : metrics.succeeded(durations, batch: batch, togetherCount: togetherCount)
       for run in memberRuns { server.metrics(of: run.model).succeeded(run.durations, batch: batch) }
       memberRuns = []
       if coreNanoseconds > 0 { server.clients.add(ticket?.user, coreNanoseconds: coreNanoseconds) }
@@ -190,18 +206,33 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
 
   override func run() {
     isRunning = true
-    do throws(ServingError) { result = .success(try execute()) } catch { result = .failure(error) }
+    do throws(ServingError) { settle(.success(try execute())) } catch { settle(.failure(error)) }
+  }
+
+  override func run(with others: [QueuedJob]) {
+    runTogether([self] + others.compactMap { $0 as? InferenceJob })
+  }
+
+  func settle(_ result: Result<Answer, ServingError>) {
+    self.result = result
     model?.requestEnded()
     // What is finished must not keep an unloaded model in memory.
     (model, body, request, requestMemory, shared, stream) = (nil, nil, nil, nil, nil, nil)
   }
 
-  private func execute() throws(ServingError) -> Answer {
+  /// Parses what the event loop has not; throws where it is too late to start, or nobody wants the answer any more.
+  func parsed() throws(ServingError) -> (model: LoadedModel, request: InferenceRequest, body: RequestBody) {
     guard let model, let body else { throw .stopping }
+    isRunning = true
     if request == nil { try parse(body, model) }
     guard let request else { throw .stopping }
     guard Clock.nowNanoseconds <= latestStartNanoseconds else { throw tooLate }
     guard hangup.load() == 0 else { throw .cancelled }
+    return (model, request, body)
+  }
+
+  private func execute() throws(ServingError) -> Answer {
+    let (model, request, body) = try parsed()
     let entry = request.parameters.wantsProfile || stream != nil ? nil : residents.responses.room(for: model)
     if let entry, let found = try keptResult(request, body, of: model, entry) {
       return try InferenceJob.answer(request, of: model, .kept(found), shared, residents, effort: nil, profile: nil)
@@ -269,7 +300,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
       residents.responses.insert(entry)
     }
     let answer = try InferenceJob.answer(
-      request, of: model, entry.map { .kept($0) } ?? .session(session, tensors), shared, residents,
+      request, of: model, entry.map { .kept($0) } ?? .session(session, inference: 0, tensors), shared, residents,
       effort: effort.state.map { .init(threadCount: session.threadCount(limit: effort.threadLimit), state: $0) },
       profile: request.parameters.wantsProfile ? profile?.json(session, isa: residents.kernels.name) : nil)
     sequence?.commit()
@@ -284,8 +315,14 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     return answer
   }
 
+  /// Gives the request's memory back once its inputs have been read.
+  func endBody() {
+    body?.giveBack()
+    body = nil
+  }
+
   /// Decodes the inputs into `entry`; returns what the model has answered to the same before.
-  private func keptResult(
+  func keptResult(
     _ request: InferenceRequest, _ body: RequestBody, of model: LoadedModel, _ entry: ResponseCache.Entry
   ) throws(ServingError) -> ResponseCache.Entry? {
     let start = Clock.nowNanoseconds
@@ -297,8 +334,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     durations.queueNanoseconds = start - receivedNanoseconds
     isHit = true
     try model.checkFile()
-    body.giveBack()
-    self.body = nil
+    endBody()
     return found
   }
 
@@ -336,7 +372,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   }
 
   /// Calls `write` with each input's index and what decodes it over all of its memory.
-  private func writeInputs(
+  func writeInputs(
     _ request: InferenceRequest, _ body: RequestBody, of model: LoadedModel,
     _ write: (Int, (UnsafeMutableRawBufferPointer) throws(ProtocolError) -> Void) throws(ProtocolError) -> Void
   ) throws(ServingError) {

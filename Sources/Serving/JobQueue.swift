@@ -56,6 +56,20 @@ struct JobQueue {
   /// By level: what the user had used that was served last.
   private var clocks = [Int64](repeating: 0, count: ServingLimits.priorityLevelsMax + 1)
   private var turnCount = 0
+  private var lastBatch = LastBatch()
+
+  /// Clients that have been answered together ask again at once, or do not: they are awaited for a small share of what the run took,
+  /// with those that have waited meanwhile, so that not one half of them runs while the other one waits.
+  private struct LastBatch {
+    var key: ObjectIdentifier?
+    var expectedCount = 0
+    var gathersUntilNanoseconds: Int64 = 0
+  }
+
+  static let gatheringShare: Int64 = 8
+  static let gatheringNanosecondsMax: Int64 = 5_000_000
+  /// How long requests that may run together wait for each other at least.
+  var batchWindowNanoseconds: Int64 = 0
 
   /// Who has waited so long gets one turn of `patientTurns` whatever its priority, and lets nobody pass that comes later where
   /// it is no request.
@@ -129,13 +143,32 @@ struct JobQueue {
   /// When the next job may start; nil where none waits.
   func nextDue(_ due: (QueuedJob) -> Int64) -> Int64? {
     guard let first = jobs.first else { return nil }
-    return jobs.dropFirst().reduce(due(first)) { $1.runsAfterAll ? $0 : min($0, due($1)) }
+    return jobs.dropFirst().reduce(self.due(first, due)) { $1.runsAfterAll ? $0 : min($0, self.due($1, due)) }
   }
+
+  private func due(_ job: QueuedJob, _ due: (QueuedJob) -> Int64) -> Int64 {
+    max(due(job), batchDueNanoseconds(job))
+  }
+
+  /// Until when a job waits for others to run with; 0 where it does not.
+  func batchDueNanoseconds(_ job: QueuedJob) -> Int64 {
+    guard let terms = job.batchTerms else { return 0 }
+    let delay = max(terms.delayNanoseconds, batchWindowNanoseconds)
+    let gathers = lastBatch.key == terms.key
+    guard delay > 0 || gathers else { return 0 }
+    let count = mateCount(of: job, terms.key)
+    guard count < terms.wantedCount else { return 0 }
+    return max(
+      delay > 0 ? job.receivedNanoseconds + delay : 0,
+      gathers && count < lastBatch.expectedCount ? lastBatch.gathersUntilNanoseconds : 0)
+  }
+
+  private func mateCount(of job: QueuedJob, _ key: ObjectIdentifier) -> Int { jobs.count { isMate($0, of: job, key) } }
 
   /// Takes the next job of those whose time has come.
   mutating func take(_ now: Int64, _ due: (QueuedJob) -> Int64) -> QueuedJob? {
     guard
-      let first = jobs.indices.first(where: { due(jobs[$0]) <= now && ($0 == 0 || !jobs[$0].runsAfterAll) })
+      let first = jobs.indices.first(where: { self.due(jobs[$0], due) <= now && ($0 == 0 || !jobs[$0].runsAfterAll) })
     else { return nil }
     guard jobs[first].ticket != nil else { return take(at: first) }
     turnCount &+= 1
@@ -143,9 +176,38 @@ struct JobQueue {
     var best = first
     for index in jobs.indices[(first + 1)...] {
       if jobs[index].ticket == nil, isPatient(jobs[index], now) { break }
-      if due(jobs[index]) <= now, precedes(jobs[index], jobs[best], now) { best = index }
+      if self.due(jobs[index], due) <= now, precedes(jobs[index], jobs[best], now) { best = index }
     }
     return served(best)
+  }
+
+  /// Takes what may run together with a job that has been taken, those first that would be next, as many as its terms allow.
+  mutating func takeMates(of job: QueuedJob, _ now: Int64) -> [QueuedJob] {
+    guard let terms = job.batchTerms, terms.countMax > 1 else { return [] }
+    var mates: [QueuedJob] = []
+    while mates.count + 1 < terms.countMax {
+      var best: Int?
+      for index in jobs.indices where isMate(jobs[index], of: job, terms.key) && jobs[index].earliestNanoseconds <= now
+      {
+        if best == nil || precedes(jobs[index], jobs[best!], now) { best = index }
+      }
+      guard let best else { break }
+      mates.append(served(best))
+    }
+    return mates
+  }
+
+  /// Jobs have run together, and so may their like.
+  mutating func ranTogether(_ job: QueuedJob, count: Int, from start: Int64, to end: Int64) {
+    guard let terms = job.batchTerms else { return }
+    let wait = min(JobQueue.gatheringNanosecondsMax, (end - start) / JobQueue.gatheringShare)
+    lastBatch = LastBatch(
+      key: terms.key, expectedCount: min(terms.countMax, count + mateCount(of: job, terms.key)),
+      gathersUntilNanoseconds: end + wait)
+  }
+
+  private func isMate(_ other: QueuedJob, of job: QueuedJob, _ key: ObjectIdentifier) -> Bool {
+    other.batchTerms?.key == key && other.ticket?.level == job.ticket?.level
   }
 
   private func isPatient(_ job: QueuedJob, _ now: Int64) -> Bool {

@@ -71,6 +71,8 @@ final class LoadedModel: @unchecked Sendable {
     var lastUsedNanoseconds: Int64
     /// Requests that wait or run.
     var pendingCount = 0
+    /// Whether weights pass through memory for every run.
+    var isStreaming = false
     /// Whether it is worth a measurement how many threads it needs.
     var lacksThreadTimes = false
 
@@ -265,6 +267,7 @@ final class LoadedModel: @unchecked Sendable {
     lock.withLock {
       current.cacheByteCount = after
       current.workspaceByteCount = session.workspaceByteCount
+      current.isStreaming = session.isStreaming
     }
     return after != before
   }
@@ -277,6 +280,7 @@ final class LoadedModel: @unchecked Sendable {
       current.floorByteCount = session.floorByteCount
       current.cacheByteCount = session.cacheByteCount
       current.workspaceByteCount = session.workspaceByteCount
+      current.isStreaming = session.isStreaming
       (current.cacheByteCountMin, current.cacheByteCountMax) = (least, most)
     }
   }

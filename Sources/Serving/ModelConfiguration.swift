@@ -31,13 +31,17 @@ struct ModelConfiguration: Equatable, Sendable {
     try reader.beginObject()
     while let key = try reader.nextKey() {
       switch key {
-      case "dynamic_batching": queue = try QueueConfiguration(&reader)
+      case "dynamic_batching":
+        let countMax = queue.batches.countMax
+        queue = try QueueConfiguration(&reader)
+        queue.batches.countMax = countMax
       case "labels": labels = try ModelConfiguration.labels(&reader)
       case "ensemble_scheduling": ensemble = try EnsembleConfiguration(&reader)
       case SequenceConfiguration.field: sequences = try SequenceConfiguration(&reader)
       case GenerationConfiguration.field: generation = try GenerationConfiguration(&reader)
       case "input", "output": ports.append((key, try reader.skipValue()))
       case "keep_alive": keepAlive = try ModelConfiguration.keepAlive(&reader)
+      case "max_batch_size": queue.batches.countMax = try reader.readNumber(of: key, in: 0...ServingLimits.batchMax)
       case "model_warmup": warmup = try WarmupSample.list(&reader)
       case "rate": periodNanoseconds = try ModelConfiguration.period(&reader)
       case "response_cache": cachesResponses = try ModelConfiguration.responseCache(&reader)

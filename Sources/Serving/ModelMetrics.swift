@@ -15,6 +15,8 @@ final class ModelMetrics {
   /// How often it has lost its share of the requests to other versions.
   var rollbackCount = 0
   var durations = Durations()
+  /// By size, in the order in which they came up.
+  private(set) var batches: [Batch] = []
   var failureNanoseconds: Int64 = 0
   /// Requests answered from the response cache, and those looked up in vain; with the time that it took.
   var cacheHitCount = 0
@@ -49,6 +51,13 @@ final class ModelMetrics {
     }
   }
 
+  /// Runs of so many inferences at once.
+  struct Batch {
+    let inferenceCount: Int
+    var executionCount: Int
+    var durations: Durations
+  }
+
   init(model: String, version: Int) {
     self.model = model
     self.version = version
@@ -68,18 +77,31 @@ final class ModelMetrics {
     note(durations)
   }
 
-  func succeeded(_ durations: Durations, batch: Int) {
+  /// `togetherCount`: requests that ran together with it, itself included; 0 where another one of them stands for the run.
+  func succeeded(_ durations: Durations, batch: Int, togetherCount: Int = 1) {
     if durations.lookupNanoseconds > 0 {
       cacheMissCount += 1
       cacheMissNanoseconds += durations.lookupNanoseconds
     }
     successCount += 1
     inferenceCount += batch
-    executionCount += 1
+    if togetherCount > 0 {
+      executionCount += 1
+      noteBatch(durations, count: batch * togetherCount)
+    }
     lastComputeNanoseconds =
       durations.inputNanoseconds + durations.inferenceNanoseconds + durations.outputNanoseconds
     note(durations)
     lastInferenceMilliseconds = Clock.wallMilliseconds
+  }
+
+  private func noteBatch(_ durations: Durations, count: Int) {
+    if let index = batches.firstIndex(where: { $0.inferenceCount == count }) {
+      batches[index].executionCount += 1
+      batches[index].durations += durations
+    } else if batches.count < ServingLimits.batchMax {
+      batches.append(Batch(inferenceCount: count, executionCount: 1, durations: durations))
+    }
   }
 
   func failed(nanoseconds: Int64) {

@@ -1,4 +1,5 @@
 import Memory
+import Runtime
 import System
 
 /// Who gives up what: for others that need memory, and under pressure. On the worker's thread.
@@ -36,9 +37,31 @@ extension ModelResidents {
     let before = budget.reservedByteCount
     responses.trim()
     buffers.trim()
+    giveUpBatches()
     missing -= max(0, before - budget.reservedByteCount)
     guard missing > 0 else { return true }
     return missing <= reclaimableByteCount(sparing: sparing) && giveUp(missing, sparing: sparing)
+  }
+
+  /// Keeps room for one inference at a time.
+  func giveUpBatches() {
+    guard hasRoomForBatches else { return }
+    for model in models { model.session?.giveUpRoom() }
+    workspace.trim()
+    hasRoomForBatches = false
+  }
+
+  /// Makes room for at most `wanted` inferences of a model at once, at the expense of the weights that it keeps: what passes is
+  /// brought once for all of them. Returns for how many there is. What was written of inputs is lost.
+  func makeRoom(for wanted: Int, of model: LoadedModel, _ session: Session) -> Int {
+    guard rung < .unbatched else { return 1 }
+    hasRoomForBatches = true
+    let count = session.makeRoom(for: wanted)
+    guard count < wanted, session.isStreaming else { return count }
+    let residency = model.residency
+    let missing = session.roomByteCount(wanted) - session.roomByteCount(count)
+    resize(model, to: max(residency.cacheByteCountMin, residency.cacheByteCount - missing))
+    return session.makeRoom(for: wanted)
   }
 
   private func giveUp(_ byteCount: Int, sparing: LoadedModel?) -> Bool {
@@ -99,11 +122,13 @@ extension ModelResidents {
   /// Whether a rung asks something of the models that they have not done.
   func hasLeftToGive(at rung: PressureLadder.Rung, now: Int64) -> Bool {
     models.contains { wanted(of: $0.residency, at: rung, now) != .nothing }
+      || rung >= .unbatched && hasRoomForBatches
   }
 
   /// Does what the rung asks. Returns the bytes given back.
   func give(at rung: PressureLadder.Rung, now: Int64) -> Int {
     let before = budget.reservedByteCount
+    if rung >= .unbatched { giveUpBatches() }
     for model in models {
       switch wanted(of: model.residency, at: rung, now) {
       case .nothing: break

@@ -13,7 +13,7 @@ final class ModelResidents: @unchecked Sendable {
   let responses: ResponseCache
   let sequences = SequenceStore()
   /// What sessions need only while they run.
-  private let workspace: Workspace
+  let workspace: Workspace
   private let lock = Lock()
   /// Guarded by `lock`; changed by the worker alone.
   private var awake: [LoadedModel] = []
@@ -23,6 +23,7 @@ final class ModelResidents: @unchecked Sendable {
   /// What models keep even asleep.
   private var describedByteCount = 0
   private var currentRung = PressureLadder.Rung.none
+  private var isRoomForBatches = false
   private var currentEffort = ComputeEffort()
   /// Where runs take place now. The worker's alone.
   private var processors: [Int] = []
@@ -71,6 +72,12 @@ final class ModelResidents: @unchecked Sendable {
   var rung: PressureLadder.Rung {
     get { lock.withLock { currentRung } }
     set { lock.withLock { currentRung = newValue } }
+  }
+
+  /// Whether a model has room for several inferences at once.
+  var hasRoomForBatches: Bool {
+    get { lock.withLock { isRoomForBatches } }
+    set { lock.withLock { isRoomForBatches = newValue } }
   }
 
   /// How much effort runs may take.

@@ -1,7 +1,7 @@
 import Protocols
 
 extension QueueConfiguration {
-  /// The value of `dynamic_batching`, as far as it concerns waiting.
+  /// The value of `dynamic_batching`.
   init(_ reader: inout JSONReader) throws(ProtocolError) {
     var levelCount: Int?
     var defaultLevel: Int?
@@ -13,7 +13,7 @@ extension QueueConfiguration {
         defaultLevel = try reader.readNumber(of: key, in: 0...ServingLimits.priorityLevelsMax)
       case "default_queue_policy": policy = try QueuePolicy(&reader, key)
       case "priority_queue_policy": try readPolicies(&reader, key)
-      default: try reader.skipValue()
+      default: if try !batches.read(key, &reader) { try reader.skipValue() }
       }
     }
     guard let levelCount else { return }

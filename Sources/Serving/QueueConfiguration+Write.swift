@@ -5,6 +5,7 @@ extension QueueConfiguration {
   func write(to writer: inout JSONWriter) {
     writer.key("dynamic_batching")
     writer.beginObject()
+    batches.writeMembers(to: &writer)
     writer.member("priority_levels", levelCount)
     writer.member("default_priority_level", defaultLevel)
     writer.key("default_queue_policy")
@@ -20,7 +21,7 @@ extension QueueConfiguration {
   }
 
   /// A bound on that member's bytes.
-  var jsonBytesMax: Int { 160 + 192 * (1 + policies.count) }
+  var jsonBytesMax: Int { 160 + 192 * (1 + policies.count) + batches.jsonBytesMax }
 }
 
 extension QueuePolicy {

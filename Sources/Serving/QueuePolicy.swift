@@ -31,6 +31,7 @@ struct QueueConfiguration: Equatable, Sendable {
   var policy = QueuePolicy()
   /// In place of `policy`, by level.
   var policies: [(level: Int, policy: QueuePolicy)] = []
+  var batches = BatchConfiguration()
 
   func level(_ requested: Int) -> Int { requested >= 1 && requested <= levelCount ? requested : defaultLevel }
 
@@ -38,6 +39,7 @@ struct QueueConfiguration: Equatable, Sendable {
 
   static func == (left: QueueConfiguration, right: QueueConfiguration) -> Bool {
     left.levelCount == right.levelCount && left.defaultLevel == right.defaultLevel && left.policy == right.policy
+      && left.batches == right.batches
       && left.policies.elementsEqual(right.policies) { $0.level == $1.level && $0.policy == $1.policy }
   }
 }

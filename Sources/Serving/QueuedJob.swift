@@ -18,10 +18,19 @@ class QueuedJob: @unchecked Sendable {
   /// Whether all that came before it has to have run: also what waits for its time.
   var runsAfterAll: Bool { false }
 
+  /// With whom it may run; nil: with nobody. Set before it is submitted.
+  var batchTerms: BatchTerms?
+
   init(connection: UInt64) { self.connection = connection }
 
   /// Does the work, on the worker thread.
   func run() {}
+
+  /// Does its work and that of others that may run together with it, on the worker thread.
+  func run(with others: [QueuedJob]) {
+    run()
+    for other in others { other.run() }
+  }
 
   /// Takes note of the result, on the event loop's thread; returns what to answer.
   func finish(_ server: Server) -> Answer { .empty }

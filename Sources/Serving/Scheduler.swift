@@ -91,7 +91,8 @@ final class Scheduler: @unchecked Sendable {
   func runHere(_ job: QueuedJob) -> Bool {
     let start = Clock.nowNanoseconds
     let isTaken = lock.withLock {
-      guard queue.isEmpty, !isRunning, !isStopping, dueNanoseconds(job) <= start else { return false }
+      guard queue.isEmpty, !isRunning, !isStopping, max(dueNanoseconds(job), queue.batchDueNanoseconds(job)) <= start
+      else { return false }
       isRunning = true
       return true
     }
@@ -106,11 +107,14 @@ final class Scheduler: @unchecked Sendable {
     return true
   }
 
-  /// Lets paced jobs run so many percent of the time from now on.
-  func setDuty(percent: Int) {
+  /// Lets paced jobs run so many percent of the time from now on, and requests that may run together wait so long for each
+  /// other.
+  func setDuty(percent: Int, batchWindowMicros: Int = 0) {
+    let window = Int64(batchWindowMicros) * 1000
     let hasChanged = lock.withLock {
-      let hasChanged = pace.dutyPercent != percent
+      let hasChanged = pace.dutyPercent != percent || queue.batchWindowNanoseconds != window
       pace.dutyPercent = percent
+      queue.batchWindowNanoseconds = window
       return hasChanged
     }
     if hasChanged { wakeWorker() }
@@ -135,14 +139,21 @@ final class Scheduler: @unchecked Sendable {
     while true {
       let seen = submissions.load()
       let now = Clock.nowNanoseconds
-      let (job, due, isStopping) = lock.withLock { (takeDue(now), nextDue, self.isStopping) }
+      let (job, others, due, isStopping) = lock.withLock {
+        let job = takeDue(now)
+        return (job, job.map { queue.takeMates(of: $0, now) } ?? [], nextDue, self.isStopping)
+      }
       if let job {
-        job.run()
+        others.isEmpty ? job.run() : job.run(with: others)
         lock.withLock {
           isRunning = false
-          finished.append(job)
           let end = Clock.nowNanoseconds
-          queue.ran(job, nanoseconds: end - now)
+          finished.append(job)
+          finished.append(contentsOf: others)
+          let share = (end - now) / Int64(1 + others.count)
+          queue.ran(job, nanoseconds: share)
+          for other in others { queue.ran(other, nanoseconds: share) }
+          queue.ranTogether(job, count: 1 + others.count, from: now, to: end)
           if job.isPaced { pace.ran(from: now, to: end) }
         }
         wakeUp.signal()

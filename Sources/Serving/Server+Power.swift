@@ -62,7 +62,7 @@ extension Server {
     effort.spins = decision.spins
     effort.state = decision.state.name
     if effort != residents.effort { residents.effort = effort }
-    scheduler.setDuty(percent: decision.dutyPercent)
+    scheduler.setDuty(percent: decision.dutyPercent, batchWindowMicros: decision.batchWindowMicros)
     guard says else { return }
     log.line(
       "power: \(decision.reason): \(effort.threadLimit == Int.max ? residents.pool.threadCount : decision.threadCount) "

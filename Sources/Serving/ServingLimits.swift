@@ -72,6 +72,9 @@ public struct ServingLimits: Sendable {
   static func headroomByteCount(_ limitByteCount: Int) -> Int { max(128 << 10, min(1 << 20, limitByteCount / 16)) }
   /// What budgets that a refusal names are larger than the sum of what is known: heads of messages, and clients that come and go.
   static let variationBytes = 48 << 10
+  /// Requests that run together at most, and how long one may wait for others.
+  static let batchMax = 64
+  static let batchDelayMicrosMax = 1_000_000
   /// How often one exchange may wait for others to give up memory: once for each time that its body grows, and its answer.
   static let roomRequestsMax = 12
   /// Under pressure a model is idle that nobody has asked for so long.

@@ -45,13 +45,12 @@ struct StatisticsDocument: JSONWritable {
     writer.endObject()
     writer.key("batch_stats")
     writer.beginArray()
-    if metrics.executionCount > 0 {
-      // Networks have one batch size, which the file fixes.
+    for batch in metrics.batches {
       writer.beginObject()
-      writer.member("batch_size", metrics.inferenceCount / metrics.executionCount)
-      write("compute_input", computed, metrics.durations.inputNanoseconds, to: &writer)
-      write("compute_infer", computed, metrics.durations.inferenceNanoseconds, to: &writer)
-      write("compute_output", computed, metrics.durations.outputNanoseconds, to: &writer)
+      writer.member("batch_size", batch.inferenceCount)
+      write("compute_input", batch.executionCount, batch.durations.inputNanoseconds, to: &writer)
+      write("compute_infer", batch.executionCount, batch.durations.inferenceNanoseconds, to: &writer)
+      write("compute_output", batch.executionCount, batch.durations.outputNanoseconds, to: &writer)
       writer.endObject()
     }
     writer.endArray()

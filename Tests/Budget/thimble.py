@@ -150,14 +150,14 @@ class Client:
         body, self.received = self.received[:length], self.received[length:]
         return int(first.split()[1]), headers, body
 
-    def infer(self, model, inputs):
+    def infer(self, model, inputs, name=None):
         """(status, headers, outputs' bytes or the error's text), all tensors as binary data."""
         described = [dict(name=tensor["name"], shape=tensor["shape"], datatype=tensor["datatype"],
                           parameters={"binary_data_size": len(content)})
                      for tensor, content in zip(model.inputs, inputs)]
         head = json.dumps({"inputs": described, "parameters": {"binary_data_output": True}}).encode()
         status, headers, body = self.request(
-            "POST", f"/v2/models/{model.name}/infer", head + b"".join(inputs),
+            "POST", f"/v2/models/{name or model.name}/infer", head + b"".join(inputs),
             ["Content-Type: application/octet-stream", f"Inference-Header-Content-Length: {len(head)}"])
         if status != 200:
             return status, headers, body.decode(errors="replace")

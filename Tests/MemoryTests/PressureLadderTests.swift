@@ -12,9 +12,9 @@ import Testing
     let table: [(Double, PressureSeverity, Rung)] = [
       (0, .none, .none), (1, .near, .none), (2, .some, .spares), (2.5, .some, .spares), (3, .some, .idleCaches),
       // A worse reading in the same second adds what it is worth more.
-      (3.2, .high, .streamed), (3.3, .critical, .sleep), (3.4, .critical, .sleep),
+      (3.2, .high, .streamed), (3.3, .critical, .unbatched), (3.4, .critical, .unbatched),
       // Neither down nor quiet.
-      (9, .near, .sleep), (18.9, .none, .sleep), (19, .none, .streamed), (28.9, .none, .streamed),
+      (9, .near, .unbatched), (18.9, .none, .unbatched), (19, .none, .streamed), (28.9, .none, .streamed),
       (29, .none, .idleCaches), (35, .near, .idleCaches), (44, .none, .idleCaches), (45, .none, .spares),
       (55, .none, .none), (1000, .none, .none), (1001, .critical, .streamed), (1002, .critical, .refuse),
       (1003, .critical, .refuse),

@@ -43,6 +43,69 @@ import Testing
     return order
   }
 
+  private func batchable(_ name: String, _ model: AnyObject, user: UInt32 = 1, level: Int = 2, delay: Int64 = 0)
+    -> QueuedJob
+  {
+    let job = job(Client(name: name, user: user, level: level))
+    job.batchTerms = BatchTerms(key: ObjectIdentifier(model), countMax: 3, wantedCount: 3, delayNanoseconds: delay)
+    return job
+  }
+
+  /// Those of one model and one priority, at most so many, of several users in turn.
+  @Test func jobsOfOneModelRunTogether() {
+    let (model, other) = (AllocatedObject(), AllocatedObject())
+    var queue = JobQueue(capacity: 16)
+    let jobs = [
+      batchable("a", model), batchable("b", model), batchable("c", other), batchable("d", model, level: 1),
+      batchable("e", model), batchable("f", model, user: 2), job(Client(name: "g", user: 3)),
+    ]
+    for job in jobs { #expect(queue.append(job, limit: 64) == nil) }
+    func next() -> String {
+      guard let job = queue.take(0, { $0.earliestNanoseconds }) else { return "-" }
+      return ([job] + queue.takeMates(of: job, 0)).map { name($0) }.joined()
+    }
+    #expect(next() == "d")
+    #expect(next() == "abe")
+    #expect((0..<4).map { _ in next() }.sorted() == ["-", "c", "f", "g"])
+  }
+
+  /// They wait for each other, until they are as many as is wanted.
+  @Test func jobsWaitForTheirLike() {
+    let model = AllocatedObject()
+    var queue = JobQueue(capacity: 16)
+    let first = batchable("a", model, delay: 1000)
+    let start = first.receivedNanoseconds
+    #expect(queue.append(first, limit: 64) == nil)
+    #expect(queue.take(start) { $0.earliestNanoseconds } == nil)
+    #expect(queue.nextDue { $0.earliestNanoseconds } == start + 1000)
+    #expect(queue.take(start + 1000) { $0.earliestNanoseconds } === first)
+    queue.batchWindowNanoseconds = 5000
+    for name in ["b", "c"] { #expect(queue.append(batchable(name, model), limit: 64) == nil) }
+    #expect(queue.take(start) { $0.earliestNanoseconds } == nil)
+    #expect(queue.append(batchable("d", model), limit: 64) == nil)
+    let job = queue.take(start) { $0.earliestNanoseconds }
+    #expect(job != nil && queue.takeMates(of: job!, start).count == 2 && queue.isEmpty)
+  }
+
+  /// Who has been answered together with others is awaited with those that came meanwhile, for an eighth of the run's time.
+  @Test func clientsThatRanTogetherAreAwaited() {
+    let model = AllocatedObject()
+    var queue = JobQueue(capacity: 16)
+    let alone = batchable("a", model)
+    queue.ranTogether(alone, count: 1, from: 0, to: 800)
+    #expect(queue.append(alone, limit: 64) == nil)
+    #expect(queue.take(801) { $0.earliestNanoseconds } === alone)
+    #expect(queue.append(batchable("b", model), limit: 64) == nil)
+    queue.ranTogether(alone, count: 1, from: 1000, to: 1800)
+    #expect(queue.take(1801) { $0.earliestNanoseconds } == nil)
+    #expect(queue.nextDue { $0.earliestNanoseconds } == 1900)
+    #expect(queue.append(batchable("c", model), limit: 64) == nil)
+    #expect(queue.take(1801) { $0.earliestNanoseconds } != nil)
+    #expect(queue.take(1900) { $0.earliestNanoseconds } != nil)
+  }
+
+  private final class AllocatedObject {}
+
   /// What ends a model does not pass requests of it that wait for their time, and nothing wakes for it before.
   @Test func whatRunsAfterAllDoes() {
     final class Last: QueuedJob, @unchecked Sendable {

@@ -142,7 +142,7 @@ import Testing
     #expect(try client.post("/v2/repository/models/digits/load")?.status == 503)
     #expect(try client.get("/v2/health/live")?.status == 200)
     let metrics = try client.get("/metrics")?.text ?? ""
-    #expect(metrics.contains("thimble_pressure_rung 5\n") && metrics.contains("thimble_models_asleep 1\n"))
+    #expect(metrics.contains("thimble_pressure_rung 6\n") && metrics.contains("thimble_models_asleep 1\n"))
     #expect(metrics.contains(#"thimble_pressure_steps_total{rung="refuse",direction="down"} 1"#))
     // Ten seconds of quiet lead up one rung, where inferences are taken again; the model wakes by itself.
     try setAvailable(900_000, files)

@@ -26,6 +26,8 @@ final class ConvolutionStep: RowStep {
   private let inputZeroPoint: UInt8
   private let weightZeroPoint: Int32
   private let isPointwise: Bool
+  /// Whether each inference is one pixel: then several are the pixels of one kernel call.
+  private let isOnePixel: Bool
   /// Where windows cross the left or the right edge.
   private let paddedRows: PaddedRows?
   private let zeroRow: TensorPlace
@@ -56,6 +58,7 @@ final class ConvolutionStep: RowStep {
     inputZeroPoint = convolution.inputZeroPoint
     weightZeroPoint = convolution.weightZeroPoint
     isPointwise = convolution.isPointwise
+    isOnePixel = isPointwise && geometry.batches * geometry.outputHeight * geometry.outputWidth == 1
     paddedRows = convolution.paddedRows
     self.zeroRow = zeroRow
     self.scratch = scratch
@@ -74,6 +77,8 @@ final class ConvolutionStep: RowStep {
     convolution.packedRuns.runs * 8 + biasedPixels * 4 + (convolution.paddedRows?.byteCount ?? 0)
   }
 
+  var runsTogether: Bool { true }
+
   func run(_ context: borrowing StepContext, rows: Range<Int>, part: Int, of parts: Int) {
     let pixels = rows.lowerBound * geometry.outputWidth..<rows.upperBound * geometry.outputWidth
     let panels = (geometry.outputChannels + 15) / 16
@@ -81,7 +86,11 @@ final class ConvolutionStep: RowStep {
     let sharesPixels =
       pixels.count >= parts * Self.pixelsAPartMin && (isPointwise || rows.count >= parts) || panels < parts
     let panelRange = sharesPixels ? 0..<panels : share(panels, part: part, of: parts)
-    paddedRows?.forgetRows(in: scratch.paddedRows(context, part))
+    if let paddedRows {
+      for inference in 0..<context.inferenceCount {
+        paddedRows.forgetRows(in: scratch.paddedRows(context.only(inference), part))
+      }
+    }
     if weights.isClaimed {
       while let index = weights.claim() {
         runPiece(context, part, index, panels: 0..<panels, rows: rows, pixels: pixels)
@@ -105,23 +114,46 @@ final class ConvolutionStep: RowStep {
     let wanted = panels.clamped(to: first..<first + piece.byteCount / panelBytes)
     if !wanted.isEmpty {
       let bytes = weights.begin(index, part: part) - first * panelBytes
-      if isPointwise {
-        runPointwise(
-          context, part, pixels: pixels, panels: wanted, weights: bytes + wanted.lowerBound * panelBytes)
+      if isOnePixel {
+        runPixels(context, part, pixels: pixels, panels: wanted, weights: bytes)
       } else {
-        // As many panels as a cache keeps, over all rows; a kernel takes 4 at a time.
-        let group = max(4, Self.cachedWeightBytes / panelBytes / 4 * 4)
-        var start = wanted.lowerBound
-        while start < wanted.upperBound {
-          let end = min(start + group, wanted.upperBound)
-          for row in rows {
-            runRow(context, part, row: row, panels: start..<end, weights: bytes + start * panelBytes)
-          }
-          start = end
+        for inference in 0..<context.inferenceCount {
+          run(context.only(inference), part, panels: wanted, rows: rows, pixels: pixels, weights: bytes)
         }
       }
     }
     weights.end(index)
+  }
+
+  /// One inference's rows or pixels.
+  private func run(
+    _ context: borrowing StepContext, _ part: Int, panels: Range<Int>, rows: Range<Int>, pixels: Range<Int>,
+    weights: UnsafePointer<Int8>
+  ) {
+    if isPointwise {
+      return runPointwise(
+        context, part, pixels: pixels, panels: panels, weights: weights + panels.lowerBound * panelBytes)
+    }
+    // As many panels as a cache keeps, over all rows; a kernel takes 4 at a time.
+    let group = max(4, Self.cachedWeightBytes / panelBytes / 4 * 4)
+    var start = panels.lowerBound
+    while start < panels.upperBound {
+      let end = min(start + group, panels.upperBound)
+      for row in rows { runRow(context, part, row: row, panels: start..<end, weights: weights + start * panelBytes) }
+      start = end
+    }
+  }
+
+  /// The only pixel of every inference.
+  private func runPixels(
+    _ context: borrowing StepContext, _ part: Int, pixels: Range<Int>, panels: Range<Int>, weights: UnsafePointer<Int8>
+  ) {
+    guard !pixels.isEmpty else { return }
+    let runPointers = scratch.runPointers(context, part)
+    runPointers[0] = input.read(context)
+    callKernel(
+      context, part, runPointers, pixelStride: context.inferenceByteCount, row: 0, columns: 0..<context.inferenceCount,
+      panels: panels, weights: weights + panels.lowerBound * panelBytes, outputStride: context.inferenceByteCount)
   }
 
   private func runPointwise(
@@ -180,7 +212,8 @@ final class ConvolutionStep: RowStep {
   /// `columns` of output row `row`; they may go on into rows that follow it in memory.
   private func callKernel(
     _ context: borrowing StepContext, _ part: Int, _ runPointers: UnsafeMutablePointer<UnsafePointer<UInt8>?>,
-    pixelStride: Int, row: Int, columns: Range<Int>, panels: Range<Int>, weights: UnsafePointer<Int8>
+    pixelStride: Int, row: Int, columns: Range<Int>, panels: Range<Int>, weights: UnsafePointer<Int8>,
+    outputStride: Int? = nil
   ) {
     let pixels = columns.count
     let firstPixel = row * geometry.outputWidth + columns.lowerBound
@@ -191,7 +224,8 @@ final class ConvolutionStep: RowStep {
       weights: weights, panels: panels.count,
       channels: channels.base + panels.lowerBound, pixel_bias: nil, requantization: requantization,
       out: output.write(context, around: row) + firstPixel * geometry.outputChannels + firstChannel,
-      out_stride: geometry.outputChannels, out_channels: min(panels.count * 16, geometry.outputChannels - firstChannel))
+      out_stride: outputStride ?? geometry.outputChannels,
+      out_channels: min(panels.count * 16, geometry.outputChannels - firstChannel))
     if weightZeroPoint == 0 { return kernel(&args) }
 
     let biases = scratch.pixelBiases(context, part)
@@ -205,7 +239,7 @@ final class ConvolutionStep: RowStep {
       args.pixels = count
       args.pixel_bias = UnsafePointer(biases)
       kernel(&args)
-      args.out += count * geometry.outputChannels
+      args.out += count * args.out_stride
       for run in 0..<runs { runPointers[run]! += count * pixelStride }
       done += count
     }

@@ -53,6 +53,8 @@ final class DepthwiseStep: RowStep {
     return (rowsAtOnce * (geometry.kernelHeight + 1) + geometry.kernelHeight * geometry.kernelWidth) * 8
   }
 
+  var runsTogether: Bool { true }
+
   func run(_ context: borrowing StepContext, rows: Range<Int>, part: Int, of parts: Int) {
     let panels = (geometry.outputChannels + 15) / 16
     let sharesRows = rows.count >= parts
@@ -64,7 +66,9 @@ final class DepthwiseStep: RowStep {
       let wanted = panelRange.clamped(to: first..<first + piece.byteCount / panelBytes)
       if !wanted.isEmpty {
         let bytes = weights.begin(index, part: part) + (wanted.lowerBound - first) * panelBytes
-        runRows(context, part, rows: rowRange, panels: wanted, weights: bytes)
+        for inference in 0..<context.inferenceCount {
+          runRows(context.only(inference), part, rows: rowRange, panels: wanted, weights: bytes)
+        }
       }
       weights.end(index)
     }

@@ -14,6 +14,8 @@ final class StripedStep: Step {
     self.weights = weights
   }
 
+  var runsTogether: Bool { true }
+
   func run(_ context: borrowing StepContext, part: Int, of parts: Int) {
     var clock = NoClock()
     run(context, part: part, of: parts, &clock)
@@ -30,6 +32,15 @@ final class StripedStep: Step {
   ) {
     clock.begin(member: 0)
     for index in weights.indices { weights[index].hold(part: part) }
+    for inference in 0..<context.inferenceCount {
+      runStripes(context.only(inference), part: part, of: parts, &clock)
+    }
+    for index in weights.indices { weights[index].letGo() }
+  }
+
+  private func runStripes<Clock: MemberClock>(
+    _ context: borrowing StepContext, part: Int, of parts: Int, _ clock: inout Clock
+  ) {
     var done = Chain.Rows()
     var end = 0
     while end < chain.rowCount {
@@ -46,6 +57,5 @@ final class StripedStep: Step {
       }
       done = targets
     }
-    for index in weights.indices { weights[index].letGo() }
   }
 }
