@@ -11,12 +11,15 @@ public struct HTTPClientRequestHead: Equatable, Sendable {
   public var keepsAlive: Bool
   /// For whom this program asks; only root and the daemon's own user may say so.
   public var clientUser: UInt32?
+  /// And for which of its connections: one keeps to a version of a model where several share the requests.
+  public var clientConnection: UInt64?
   /// Requests with the same one get the same version of a model. Written as printable ASCII, else left out.
   public var routingKey: String?
 
   public init(
     method: HTTPMethod, path: [String], contentLength: Int? = nil, contentType: String? = nil,
     inferenceHeaderContentLength: Int? = nil, keepsAlive: Bool = true, clientUser: UInt32? = nil,
+    clientConnection: UInt64? = nil,
     routingKey: String? = nil
   ) {
     self.method = method
@@ -26,6 +29,7 @@ public struct HTTPClientRequestHead: Equatable, Sendable {
     self.inferenceHeaderContentLength = inferenceHeaderContentLength
     self.keepsAlive = keepsAlive
     self.clientUser = clientUser
+    self.clientConnection = clientConnection
     self.routingKey = routingKey
   }
 
@@ -41,6 +45,7 @@ public struct HTTPClientRequestHead: Equatable, Sendable {
       text += "Inference-Header-Content-Length: \(inferenceHeaderContentLength)\r\n"
     }
     if let clientUser { text += "Thimble-Client-User: \(clientUser)\r\n" }
+    if let clientConnection { text += "Thimble-Client-Connection: \(clientConnection)\r\n" }
     if let routingKey, routingKey.utf8.allSatisfy({ $0 > Byte.space && $0 < Byte.delete }) {
       text += "Thimble-Routing-Key: \(routingKey)\r\n"
     }

@@ -11,6 +11,7 @@ struct HTTPHeaderFields: Equatable {
   var accept: String?
   var routingKey: String?
   var clientUser: UInt32?
+  var clientConnection: Int?
 
   enum TransferEncoding { case chunked, unsupported }
 
@@ -84,6 +85,8 @@ struct HTTPHeaderFields: Equatable {
       guard clientUser == nil, let number = bytes.decimal(value), let user = UInt32(exactly: number), user < UInt32.max
       else { throw .http(.clientUser, offset: value.lowerBound) }
       clientUser = user
+    } else if bytes.equalsIgnoringCase(name, "thimble-client-connection") {
+      clientConnection = bytes.decimal(value)
     } else if bytes.equalsIgnoringCase(name, "retry-after") {
       retryAfterSeconds = bytes.decimal(value)
     }

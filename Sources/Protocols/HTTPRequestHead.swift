@@ -18,4 +18,6 @@ public struct HTTPRequestHead: Equatable, Sendable {
   public let routingKey: String?
   /// `Thimble-Client-User`: for whom a gateway asks. Anybody can send it: believe it only of who is known to be one.
   public let clientUser: UInt32?
+  /// `Thimble-Client-Connection`: which of the gateway's connections it is.
+  public let clientConnection: Int?
 }

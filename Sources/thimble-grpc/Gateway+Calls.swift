@@ -90,6 +90,7 @@ extension Gateway {
         method: request.method, path: request.path,
         contentLength: request.method == .post ? request.bodyByteCount : nil,
         inferenceHeaderContentLength: request.headerContentLength, clientUser: call.client.user,
+        clientConnection: call.client.token,
         routingKey: call.routingKey
       ).write(to: &head)
       var bytes = OutgoingBytes()
