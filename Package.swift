@@ -95,7 +95,8 @@ if fuzzing {
     .executableTarget(
       name: "thimble-fuzz",
       dependencies: [
-        "CFuzzing", "Tensors", "System", "ModelFile", "Importing", "Memory", "Runtime", "Power", "Protocols", "GRPC", "Devices",
+        "CFuzzing", "Tensors", "System", "ModelFile", "Importing", "Memory", "Runtime", "Power", "Protocols", "GRPC",
+        "Devices",
         "Serving", "ThimbleClient", "TestSupport",
       ],
       path: "Tests/Fuzzing", exclude: ["run.sh", "seeds", "json.dict"],
