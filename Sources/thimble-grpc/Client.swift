@@ -30,7 +30,6 @@ final class Client {
   static let callWindowByteCount = 256 << 10
   static let windowByteCount = 1 << 20
   static let frameByteCountMax = 64 << 10
-  static let sendNanosecondsMax: Int64 = 30_000_000_000
   /// Bytes taken at once before others have their turn.
   private static let turnByteCountMax = 1 << 20
 
@@ -107,7 +106,7 @@ final class Client {
           try socket.send([UnsafeRawBufferPointer(bytes)])
         }
         unsent.removeFirst(count ?? 0)
-        if (count ?? 0) > 0 { sendDeadlineNanoseconds = Clock.nowNanoseconds + Client.sendNanosecondsMax }
+        if (count ?? 0) > 0 { sendDeadlineNanoseconds = Clock.nowNanoseconds + gateway.options.patienceNanoseconds }
         guard unsent.isEmpty else { return }
       }
       sendDeadlineNanoseconds = Int64.max
@@ -118,7 +117,7 @@ final class Client {
       lastActiveNanoseconds = Clock.nowNanoseconds
       guard sent < filled else { continue }
       unsent = Array(bytes[sent...])
-      sendDeadlineNanoseconds = lastActiveNanoseconds + Client.sendNanosecondsMax
+      sendDeadlineNanoseconds = lastActiveNanoseconds + gateway.options.patienceNanoseconds
       gateway.note(due: sendDeadlineNanoseconds)
       return
     }
@@ -166,7 +165,7 @@ final class Client {
   /// Something is to be sent of a call: its answer's head first.
   func resume(_ call: Call) {
     if !call.outgoing.isEmpty {
-      call.sendDeadlineNanoseconds = Clock.nowNanoseconds + Client.sendNanosecondsMax
+      call.sendDeadlineNanoseconds = Clock.nowNanoseconds + gateway.options.patienceNanoseconds
       gateway.note(due: call.sendDeadlineNanoseconds)
     }
     guard !call.hasAnswered else {
@@ -196,7 +195,8 @@ final class Client {
   fileprivate func read(_ streamID: Int32, _ space: UnsafeMutableRawBufferPointer, _ flags: inout UInt32) -> Int {
     guard let call = calls[streamID] else { return Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue) }
     let count = call.outgoing.take(into: space)
-    call.sendDeadlineNanoseconds = call.outgoing.isEmpty ? Int64.max : lastActiveNanoseconds + Client.sendNanosecondsMax
+    call.sendDeadlineNanoseconds =
+      call.outgoing.isEmpty ? Int64.max : lastActiveNanoseconds + gateway.options.patienceNanoseconds
     guard call.outgoing.isEmpty else { return count }
     if let ending = call.ending {
       flags |= NGHTTP2_DATA_FLAG_EOF.rawValue | NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue

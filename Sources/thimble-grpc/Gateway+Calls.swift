@@ -4,8 +4,6 @@ import System
 
 /// What becomes of calls.
 extension Gateway {
-  private static let intakeNanosecondsMax: Int64 = 30_000_000_000
-
   /// A call's head has come.
   func begin(_ call: Call) {
     guard call.isPost, call.hasContentType else {
@@ -44,7 +42,7 @@ extension Gateway {
       return finish(call, error)
     }
     call.intakeDeadlineNanoseconds =
-      call.intake.isAmidst ? Clock.nowNanoseconds + Gateway.intakeNanosecondsMax : Int64.max
+      call.intake.isAmidst ? Clock.nowNanoseconds + options.patienceNanoseconds : Int64.max
     note(due: call.intakeDeadlineNanoseconds)
   }
 
@@ -57,7 +55,8 @@ extension Gateway {
   /// Looks what is to be done next for a call: the next message, the rest of a generation, or nothing more.
   func goOn(_ call: Call) {
     if let exchange = call.exchange {
-      if let daemon = exchange.connection { handle(daemon, .readable) }
+      // The daemon waits for what has been sent now.
+      if let daemon = exchange.connection, !daemon.interest.contains(.readable) { handle(daemon, .readable) }
       return
     }
     guard !call.isOver, call.outgoing.isEmpty else { return }

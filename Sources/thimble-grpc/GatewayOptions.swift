@@ -11,6 +11,8 @@ struct GatewayOptions {
   var messageByteCountMax = CallLimits.messageBytesMax
   var memoryByteCount = 160 << 20
   var drainNanoseconds: Int64 = 30_000_000_000
+  /// How long a client may take from one piece of a message to the next, and to read what is sent.
+  var patienceNanoseconds: Int64 = 30_000_000_000
 
   static let help = """
     usage: thimble-grpc --socket PATH --server PATH [options]
@@ -25,6 +27,7 @@ struct GatewayOptions {
       --server-connections N    calls that the daemon has at once; more wait here (default 32)
       --body-limit SIZE         largest message (default 64M)
       --memory SIZE             messages in memory at once (default 160M)
+      --patience SECONDS        how long a client may send nothing amidst a message, or read nothing (default 30)
       --drain SECONDS           how long SIGTERM waits for calls (default 30)
       --help                    say this
     """
@@ -42,6 +45,8 @@ struct GatewayOptions {
       case "--server-connections": daemonConnectionsMax = try GatewayOptions.count(word, value, 1...1024)
       case "--body-limit": messageByteCountMax = try GatewayOptions.byteCount(word, value)
       case "--memory": memoryByteCount = try GatewayOptions.byteCount(word, value)
+      case "--patience":
+        patienceNanoseconds = Int64(try GatewayOptions.count(word, value, 1...3600)) * 1_000_000_000
       case "--drain": drainNanoseconds = Int64(try GatewayOptions.count(word, value, 0...3600)) * 1_000_000_000
       default: throw .wrong("there is no option \(word)")
       }

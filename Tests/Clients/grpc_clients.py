@@ -10,6 +10,7 @@ import concurrent.futures
 import json
 import os
 import queue
+import random
 import re
 import signal
 import socket
@@ -21,6 +22,7 @@ import threading
 import time
 
 import grpc
+import grpc_time
 import httpx
 import numpy as np
 import tritonclient.grpc as triton
@@ -493,6 +495,98 @@ def test_a_client_that_does_not_read(_):
 
 
 # --- hostile clients
+
+class RawCall:
+    """A call as bytes: the connection's beginning, and the head of a call."""
+
+    def __init__(self, path, window=2**31 - 1):
+        self.socket = grpc_time.connected(path)
+        self.socket.settimeout(20)
+        settings = struct.pack(">HI", 4, window)
+        self.head = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + grpc_time.frame(4, 0, 0, settings) \
+            + grpc_time.frame(1, 4, 1, grpc_time.GRPC.HEAD)
+
+    @staticmethod
+    def message(data):
+        return b"\0" + struct.pack(">I", len(data)) + data
+
+    def received(self):
+        """Everything up to the connection's end, or to the end of the call."""
+        found = b""
+        while True:
+            try:
+                piece = self.socket.recv(65536)
+            except ConnectionResetError:
+                piece = b""
+            found += piece
+            kinds = [kind for kind, flags, stream in frames(found) if stream == 1 and (kind == 3 or kind == 1 and flags & 1)]
+            if not piece or kinds:
+                return found
+
+
+def frames(found):
+    start = 0
+    while start + 9 <= len(found):
+        yield found[start + 3], found[start + 4], int.from_bytes(found[start + 5:start + 9], "big")
+        start += 9 + int.from_bytes(found[start:start + 3], "big")
+
+
+def test_clients_that_stall(_):
+    with Faked(lambda request, _: tensor_reply(bytes(1_000_000)), "--patience", "1") as (client, stub, _):
+        path = FOLDER + "/fake-grpc"
+        request = RawCall.message(bytes_request(b"x").SerializeToString())
+        # In the middle of a message: the call ends with headers alone, a status.
+        call = RawCall(path)
+        call.socket.sendall(call.head + grpc_time.frame(0, 0, 1, request[:9]))
+        found = [kind for kind, flags, stream in frames(call.received()) if stream == 1]
+        assert found[0] == 1 and 0 not in found, found
+        # Without a window to send into: the call is reset.
+        call = RawCall(path, window=100)
+        call.socket.sendall(call.head + grpc_time.frame(0, 1, 1, request))
+        assert (3, 0, 1) in list(frames(call.received()))
+        # Without reading: the connection is closed.
+        call = RawCall(path)
+        call.socket.sendall(call.head + grpc_time.frame(8, 0, 0, struct.pack(">I", 2**30)) + grpc_time.frame(0, 1, 1, request))
+        time.sleep(2.5)
+        assert len(call.received()) < 1_000_000
+        assert stub.ModelInfer(bytes_request(b"x")).model_name == "fake"
+
+
+def test_mutated_calls(gateway):
+    """Bytes of a good connection with some of them changed, cut off or repeated."""
+    random_bytes = random.Random(8)
+    request = service_pb2.ModelInferRequest(model_name="digits")
+    request.inputs.add(name="image", datatype="UINT8", shape=[1, 8, 8, 1])
+    request.raw_input_contents.append(pictures[0].tobytes())
+    good = RawCall(gateway.path).head + grpc_time.frame(0, 1, 1, RawCall.message(request.SerializeToString()))
+    for _ in range(400):
+        bad = bytearray(good)
+        for _ in range(random_bytes.randint(1, 6)):
+            # The first 24 bytes are fixed.
+            place = random_bytes.randrange(24, len(bad))
+            match random_bytes.randrange(4):
+                case 0: bad[place] = random_bytes.randrange(256)
+                case 1: bad[place] ^= 1 << random_bytes.randrange(8)
+                case 2: del bad[place:place + random_bytes.randint(1, 9)]
+                case _: bad[place:place] = bad[place:place + random_bytes.randint(1, 40)]
+            if len(bad) < 26:
+                break
+        with grpc_time.connected(gateway.path) as client:
+            client.settimeout(0.01)
+            try:
+                client.sendall(bad)
+                client.recv(65536)
+                client.recv(65536)
+            except OSError:
+                pass
+    assert gateway.process.poll() is None
+    answer = gateway.client().infer("digits", [picture_input(pictures[0])]).as_numpy("probabilities").tobytes()
+    with http() as web:
+        assert answer == http_infer(web, pictures[0])
+    with open(f"/proc/{gateway.process.pid}/status") as file:
+        resident = int(re.search(r"VmHWM:\s+(\d+)", file.read())[1])
+    assert resident < 100_000, f"{resident} KiB"
+
 
 def test_nonsense_ends_only_its_own_connection(gateway):
     preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
