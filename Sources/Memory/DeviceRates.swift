@@ -40,6 +40,11 @@ public struct DeviceRates: Sendable, Equatable {
     }
   }
 
+  /// Value by value the one in the middle. Precondition: there is one.
+  public init(medianOf samples: [DeviceRates]) {
+    values = values.indices.map { index in samples.map { $0.values[index] }.sorted()[samples.count / 2] }
+  }
+
   private static let header = "thimble device rates 3"
 
   /// One line a value, in millionths of a nanosecond: whole numbers, so that a text reads back as what it was.

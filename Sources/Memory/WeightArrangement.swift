@@ -111,8 +111,7 @@ struct WeightArrangement {
   mutating func finishLayer() -> (pieces: [LayerWeights.Piece], isClaimed: Bool) {
     let blob = layout.layers[layer].blob
     let isClaimed =
-      usage.threadCount > 1 && usage.isClaimable[blob] && chain < 0 && pieces.count >= 2 * usage.threadCount
-      && pieces.allSatisfy { $0.entry >= 0 }
+      usage.claims(blob, pieceCount: pieces.count) && pieces.allSatisfy { $0.entry >= 0 }
     for index in firstEntry..<entries.count { entries[index].isShared = !isClaimed }
     return (pieces, isClaimed)
   }

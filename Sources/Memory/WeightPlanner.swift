@@ -183,12 +183,15 @@ public struct WeightPlanner: Sendable {
     guard costs.streamedTileCount > 0 else { return 0 }
     let threads = Double(usage.threadCount)
     let readers = Double(min(usage.threadCount, placement.readerCount))
-    let part =
-      (rates.entryNanoseconds + WeightPlanner.opening) / threads + (threads > 1 ? WeightPlanner.handOver : 0)
+    let part = (rates.entryNanoseconds + WeightPlanner.opening) / threads
+    let parts = partCounts(placement)
     var nanoseconds =
       Double(costs.readByteCount - costs.copiedByteCount) * rates.decodeNanosecondsPerByte / readers
       + Double(costs.readByteCount) * rates.readNanosecondsPerByte / threads
-      + Double(partCount(placement)) * part
+      + Double(parts.claimed + parts.shared) * part
+    if threads > 1 {
+      nanoseconds += Double(parts.shared) * WeightPlanner.handOver + Double(parts.claimed) * WeightPlanner.claiming
+    }
     // What comes through a small ring takes longer to compute with.
     let share = Double(costs.streamedByteCount) / Double(max(1, weightByteCount))
     for layer in layout.layers { nanoseconds += share * stretch(layer, placement) * usage.nanoseconds[layer.blob] }
@@ -199,15 +202,23 @@ public struct WeightPlanner: Sendable {
   private static let opening = 200.0
 
   /// Nanoseconds for threads to learn that a part has come.
-  private static let handOver = 300.0
+  private static let handOver = 220.0
 
-  /// Parts in which streamed weights come.
-  private func partCount(_ placement: WeightPlacement) -> Int {
-    layout.tiles.reduce(0) { count, item in
-      guard layout.isStreamed(item, placement) else { return count }
-      let part = usage.partByteCount(item, ringByteCount: placement.ringByteCount)
-      return count + (item.tile.decodedByteCount + part - 1) / part
+  /// The same where each part is one thread's.
+  private static let claiming = 130.0
+
+  /// Parts in which streamed weights come: those that threads take turns at, and those that they share the work of.
+  private func partCounts(_ placement: WeightPlacement) -> (claimed: Int, shared: Int) {
+    var counts = (claimed: 0, shared: 0)
+    for layer in layout.layers {
+      var count = 0
+      for item in layout.tiles[layer.tiles] where layout.isStreamed(item, placement) {
+        let part = usage.partByteCount(item, ringByteCount: placement.ringByteCount)
+        count += (item.tile.decodedByteCount + part - 1) / part
+      }
+      if usage.claims(layer.blob, pieceCount: count) { counts.claimed += count } else { counts.shared += count }
     }
+    return counts
   }
 
   /// The share of its time at full speed by which a layer takes longer whose weights come through the ring.

@@ -25,6 +25,11 @@ public final class WeightStore: @unchecked Sendable {
     /// Pieces of a blob that are in the ring at once if possible: one for each thread and two to come, or one and the next.
     func piecesAtOnce(_ blob: Int) -> Int { isClaimable[blob] && chains[blob] < 0 ? threadCount + 2 : 2 }
 
+    /// Whether threads take turns at a layer's pieces where all of them are streamed.
+    func claims(_ blob: Int, pieceCount: Int) -> Bool {
+      threadCount > 1 && isClaimable[blob] && chains[blob] < 0 && pieceCount >= 2 * threadCount
+    }
+
     /// Bytes of a tile that come through a ring at once: whole panels of a raw tile that is too large for its share.
     func partByteCount(_ item: WeightLayout.LayerTile, ringByteCount: Int) -> Int {
       let unit = unitByteCount(item)

@@ -18,10 +18,19 @@ struct CostModel {
   }
 
   /// Starting a step, and waiting for the other threads.
-  private var stepNanoseconds: Double { threadCount > 1 ? 300 : 30 }
+  private var stepNanoseconds: Double { threadCount > 1 ? 300 : 100 }
 
   func nanoseconds(_ graph: Graph) -> Double {
     graph.operators.reduce(0) { $0 + nanoseconds($1, graph) }
+  }
+
+  /// How many times faster all threads must be than one: less is lost as soon as another program wants a core.
+  private static let gainMin = 1.25
+
+  /// Whether other threads save too little time for what they cost.
+  static func isFasterAlone(_ graph: Graph, rates: DeviceRates, threadCount: Int) -> Bool {
+    CostModel(rates: rates, threadCount: 1, graph).nanoseconds(graph)
+      <= gainMin * CostModel(rates: rates, threadCount: threadCount, graph).nanoseconds(graph)
   }
 
   func nanoseconds(_ step: Operator, _ graph: Graph) -> Double {

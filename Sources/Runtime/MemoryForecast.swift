@@ -14,6 +14,8 @@ public struct MemoryForecast: ~Copyable {
   /// Time of an inference that keeps everything.
   public let fullNanoseconds: Double
   private let fullAddedNanoseconds: Double
+  /// The same on all threads: what it takes where weights are streamed, which all threads do even if one computes faster alone.
+  private let sharedNanoseconds: Double
   /// The least budget that the model runs in, and the least at which it runs at full speed.
   public let leastBudgetByteCount: Int
   public let fullBudgetByteCount: Int
@@ -40,8 +42,12 @@ public struct MemoryForecast: ~Copyable {
     let least = MemoryPlan.least(file, threadCount: threadCount)
     let opening = max(preparingByteCount, file.openingByteCount)
     fullAddedNanoseconds = full.addedNanoseconds
-    fullNanoseconds =
+    sharedNanoseconds =
       CostModel(rates: rates, threadCount: threadCount, file.graph).nanoseconds(file.graph) + full.addedNanoseconds
+    fullNanoseconds =
+      CostModel.isFasterAlone(file.graph, rates: rates, threadCount: threadCount)
+      ? CostModel(rates: rates, threadCount: 1, file.graph).nanoseconds(file.graph) + full.addedNanoseconds
+      : sharedNanoseconds
     // The least of the plans that keep all weights and are as fast, give or take what nobody notices.
     var fullPeak = full.peakByteCount
     for plan in MemoryPlan.keepingAll(file, threadCount: threadCount)
@@ -72,7 +78,9 @@ public struct MemoryForecast: ~Copyable {
       let plan = MemoryPlan(
         file, threadCount: threadCount, availableByteCount: available - heldByteCount, rates: rates, workspace: nil)
     else { return nil }
-    let nanoseconds = fullNanoseconds + plan.addedNanoseconds - fullAddedNanoseconds
+    let isStreaming = plan.costs.streamedTileCount > 0
+    let nanoseconds =
+      (isStreaming ? sharedNanoseconds : fullNanoseconds) + plan.addedNanoseconds - fullAddedNanoseconds
     return Entry(
       budgetByteCount: budgetByteCount, plan: plan,
       peakByteCount: takenByteCount + max(openingByteCount, heldByteCount + plan.peakByteCount),

@@ -29,8 +29,6 @@ public final class Session: @unchecked Sendable {
   public var threadCount: Int { pool.threadCount }
   /// Whether other threads are estimated to save too little time for what they cost.
   public let isFasterAlone: Bool
-  /// How many times faster all threads must be than one: less is lost as soon as another program wants a core.
-  private static let gainMin = 1.25
   /// Threads that compute while nothing is streamed, the others parked: those that are worth it.
   public var preferredThreadCount: Int
   /// What a run looks at between steps.
@@ -104,9 +102,7 @@ public final class Session: @unchecked Sendable {
     inputs = Session.ports(graph.inputs, graph, plan)
     outputs = Session.ports(graph.outputs, graph, plan)
     planner = memoryPlan.planner
-    isFasterAlone =
-      CostModel(rates: rates, threadCount: 1, graph).nanoseconds(graph)
-      <= Session.gainMin * CostModel(rates: rates, threadCount: pool.threadCount, graph).nanoseconds(graph)
+    isFasterAlone = CostModel.isFasterAlone(graph, rates: rates, threadCount: pool.threadCount)
     hasIndependentSteps =
       plan.chains.isEmpty && steps.count <= SharedSteps.stepCountMax && pool.threadCount <= SharedSteps.partCountMax
     // The graph goes now; to hold less cannot fail. What runs need is taken in its place.
