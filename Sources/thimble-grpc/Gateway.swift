@@ -44,12 +44,24 @@ final class Gateway {
     ledger = MessageLedger(limitByteCount: options.memoryByteCount)
     signals = try TerminationSignals()
     poll = try EventPoll()
-    claim = try File(locking: options.socketPath + ".lock")
+    claim = try Gateway.claim(options.socketPath)
     try Gateway.removeStaleSocket(options.socketPath)
     let listener = try Socket(listeningAt: options.socketPath, mode: options.socketMode)
     try poll.add(listener.descriptor, .readable, token: Gateway.listenerToken)
     try poll.add(signals.descriptor, .readable, token: Gateway.signalToken)
     self.listener = consume listener
+  }
+
+  deinit {
+    for memory in [space, daemonSpace, scratch] { memory.deallocate() }
+  }
+
+  /// Errors: another gateway has the path.
+  private static func claim(_ path: String) throws(SystemError) -> File {
+    do throws(SystemError) { return try File(locking: path + ".lock") } catch {
+      guard error.code == SystemError.wouldBlock else { throw error }
+      throw SystemError("listen at", path, code: SystemError.addressInUse)
+    }
   }
 
   /// Removes a socket's file that nobody listens at. Errors: somebody does, or something else is there.
