@@ -7,6 +7,9 @@ let embedded = Context.environment["THIMBLE_EMBEDDED"] == "1"
 /// THIMBLE_FUZZ=1 adds the program that fuzzes the readers, which see each other's inside; see Tests/Fuzzing/run.sh.
 let fuzzing = Context.environment["THIMBLE_FUZZ"] == "1" && !embedded
 
+/// THIMBLE_GRPC=1 adds the program that takes gRPC, which needs libnghttp2; see README.md.
+let withGRPC = Context.environment["THIMBLE_GRPC"] == "1"
+
 let swift: [SwiftSetting] =
   [
     .swiftLanguageMode(.v6),
@@ -44,6 +47,8 @@ var targets: [Target] = [
   module("Runtime", ["Tensors", "System", "ModelFile", "Memory", "CKernels", "CSystem"]),
   module("Power", ["System"]),
   module("Protocols", ["Tensors"]),
+  // gRPC's messages as the daemon's HTTP; only `thimble-grpc` uses it.
+  module("GRPC", ["Tensors", "Protocols"]),
   module("Devices", ["System", "Power", "Protocols"]),
   module("Serving", ["Tensors", "System", "ModelFile", "Memory", "Runtime", "Power", "Protocols", "Devices"]),
   module("ThimbleClient", ["Tensors", "System", "Protocols"], pages: ["python"]),
@@ -59,6 +64,14 @@ var targets: [Target] = [
     ],
     swiftSettings: swift),
 ]
+if withGRPC {
+  targets += [
+    .systemLibrary(name: "CNghttp2", pkgConfig: embedded ? nil : "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+    .executableTarget(
+      name: "thimble-grpc", dependencies: ["System", "Protocols", "GRPC", "CNghttp2"], swiftSettings: swift,
+      linkerSettings: [.linkedLibrary("nghttp2")]),
+  ]
+}
 if !embedded {
   targets += [
     .target(
@@ -82,7 +95,8 @@ if fuzzing {
     .executableTarget(
       name: "thimble-fuzz",
       dependencies: [
-        "CFuzzing", "Tensors", "System", "ModelFile", "Importing", "Memory", "Runtime", "Power", "Protocols", "Devices",
+        "CFuzzing", "Tensors", "System", "ModelFile", "Importing", "Memory", "Runtime", "Power", "Protocols", "GRPC",
+        "Devices",
         "Serving", "ThimbleClient", "TestSupport",
       ],
       path: "Tests/Fuzzing", exclude: ["run.sh", "seeds", "json.dict"],
@@ -98,6 +112,7 @@ targets += tests("RuntimeTests", ["Runtime", "TestSupport"])
 targets += tests("ChecksTests", ["Checks"])
 targets += tests("PowerTests", ["Power", "PowerSimulation", "System", "TestSupport"])
 targets += tests("ProtocolsTests", ["Protocols", "Tensors"])
+targets += tests("GRPCTests", ["GRPC", "Protocols", "Tensors"])
 targets += tests("DevicesTests", ["Devices", "Memory", "Power", "Protocols", "System", "TestSupport"])
 targets += tests(
   "ServingTests",

@@ -31,6 +31,7 @@ int64_t thimble_involuntary_switch_count(void) {
 int64_t thimble_physical_memory_byte_count(void) {
   return (int64_t)sysconf(_SC_PHYS_PAGES) * (int64_t)sysconf(_SC_PAGESIZE);
 }
+uint32_t thimble_effective_user(void) { return geteuid(); }
 int32_t thimble_process_id(void) { return getpid(); }
 void thimble_mark(int32_t mark) { getpgid(0x4D4B0000 | mark); }
 const char *thimble_environment(const char *name) { return getenv(name); }

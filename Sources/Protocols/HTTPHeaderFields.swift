@@ -10,6 +10,8 @@ struct HTTPHeaderFields: Equatable {
   var contentType: String?
   var accept: String?
   var routingKey: String?
+  var clientUser: UInt32?
+  var clientConnection: Int?
 
   enum TransferEncoding { case chunked, unsupported }
 
@@ -79,6 +81,12 @@ struct HTTPHeaderFields: Equatable {
       accept = bytes.string(value)
     } else if bytes.equalsIgnoringCase(name, "thimble-routing-key") {
       routingKey = bytes.string(value)
+    } else if bytes.equalsIgnoringCase(name, "thimble-client-user") {
+      guard clientUser == nil, let number = bytes.decimal(value), let user = UInt32(exactly: number), user < UInt32.max
+      else { throw .http(.clientUser, offset: value.lowerBound) }
+      clientUser = user
+    } else if bytes.equalsIgnoringCase(name, "thimble-client-connection") {
+      clientConnection = bytes.decimal(value)
     } else if bytes.equalsIgnoringCase(name, "retry-after") {
       retryAfterSeconds = bytes.decimal(value)
     }

@@ -16,4 +16,8 @@ public struct HTTPRequestHead: Equatable, Sendable {
   public let accept: String?
   /// `Thimble-Routing-Key`: requests with the same one get the same version of a model.
   public let routingKey: String?
+  /// `Thimble-Client-User`: for whom a gateway asks. Anybody can send it: believe it only of who is known to be one.
+  public let clientUser: UInt32?
+  /// `Thimble-Client-Connection`: which of the gateway's connections it is.
+  public let clientConnection: Int?
 }

@@ -35,7 +35,8 @@ public struct HTTPRequestParser {
       keepsAlive: fields.keepsAlive(version: line.version),
       expectsContinue: fields.expectsContinue && line.version == .http11,
       inferenceHeaderContentLength: fields.inferenceHeaderContentLength, contentType: fields.contentType,
-      accept: fields.accept, routingKey: fields.routingKey)
+      accept: fields.accept, routingKey: fields.routingKey, clientUser: fields.clientUser,
+      clientConnection: fields.clientConnection)
   }
 
   /// `METHOD SP TARGET SP VERSION`, with single spaces.

@@ -97,6 +97,7 @@ extension HTTPFault {
     case .nul: "NUL is not allowed"
     case .contentLength: "Content-Length must be one decimal number"
     case .contentLengthRepeated: "Content-Length may be given only once"
+    case .clientUser: "Thimble-Client-User takes one user's number"
     case .lengthAndTransferEncoding: "give Content-Length or Transfer-Encoding, not both"
     case .transferEncoding: "Transfer-Encoding may be given once and only with HTTP/1.1"
     case .inferenceHeaderLength: "Inference-Header-Content-Length must be one decimal number"

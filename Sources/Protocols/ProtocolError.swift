@@ -50,6 +50,8 @@ public enum HTTPFault: Equatable, Sendable {
   case nul
   case contentLength
   case contentLengthRepeated
+  /// `Thimble-Client-User` is no user's number, or given twice.
+  case clientUser
   case lengthAndTransferEncoding
   case transferEncoding
   case inferenceHeaderLength

@@ -27,10 +27,13 @@ final class Connection {
   let token: UInt64
   let slot: Int
   let socket: Socket
-  /// Whose regions of shared memory it may use. Found when it is wanted: it may take a while over TCP.
-  private(set) lazy var client = SharedRegions.Client(user: socket.peerUser, connection: token)
-  /// The user of a Unix socket's peer, for its share of the worker.
-  private(set) lazy var socketUser = socket.unixPeerUser
+  /// Found when it is wanted: it may take a while over TCP.
+  private lazy var peerUser = socket.peerUser
+  private lazy var unixPeerUser = socket.unixPeerUser
+  /// Whose regions of shared memory it may use.
+  var client: SharedRegions.Client { .init(user: head?.clientUser ?? peerUser, connection: token) }
+  /// The user of a Unix socket's peer, or for whom that asks, for its share of the worker.
+  var socketUser: UInt32? { head?.clientUser ?? unixPeerUser }
   /// What its requests have had of the worker.
   var use = ConnectionUse()
   /// Set once it is closed.
@@ -117,6 +120,7 @@ final class Connection {
     do throws(ProtocolError) {
       guard case .head(let head, let consumed) = try parser.parse(received.unread) else { return .needMore }
       received.consume(consumed)
+      guard head.clientUser == nil || mayAskForOthers else { return .failed(.clientUserRefused) }
       self.head = head
       route = Route(method: head.method, path: head.path)
       return .complete
@@ -124,6 +128,9 @@ final class Connection {
       return .failed(.malformed(error))
     }
   }
+
+  /// Whether the peer may say for whom it asks: it could do as it likes with this process anyway.
+  private var mayAskForOthers: Bool { unixPeerUser == 0 || unixPeerUser == Process.effectiveUser }
 
   /// Prepares for the request's body. Returns whether there is none. Errors: it is declared too large.
   func beginBody(bytesMax: Int) throws(ServingError) -> Bool {

@@ -60,6 +60,10 @@ extension Server {
     if repository.index(of: model).flatMap({ repository.entries[$0].selection })?.stickiness == .user {
       return RoutingKey(UInt64(connection.socketUser ?? UInt32.max))
     }
+    // Whoever is believed for whom it asks is believed over which connection.
+    if let head = connection.head, head.clientUser != nil, let number = head.clientConnection {
+      return RoutingKey(UInt64(number))
+    }
     return RoutingKey(connection.token)
   }
 

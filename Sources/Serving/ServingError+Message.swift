@@ -26,6 +26,8 @@ extension ServingError {
     case .outputUnknown(let model, let output):
       "model \(model) has no output \(ServingError.quoted(output)): GET /v2/models/\(model) describes it"
     case .sharedMemory(let error): error.message
+    case .clientUserRefused:
+      "Thimble-Client-User is for gateways that run as root or as this daemon's user (\(Process.effectiveUser)): leave it out"
     case .sequenceMissing(let model):
       "model \(model) keeps sequences: give \"parameters\": {\"sequence_id\": …, \"sequence_start\": true}"
     case .sequenceUnknown(let model, let id):

@@ -19,6 +19,8 @@ public enum ServingError: Error, Sendable {
   case outputUnknown(model: String, output: String)
   case outputRepeated(output: String)
   case sharedMemory(SharedMemoryError)
+  /// Somebody who is no gateway asks for another.
+  case clientUserRefused
 
   /// A model that keeps sequences is asked without one.
   case sequenceMissing(model: String)
@@ -81,6 +83,7 @@ extension ServingError {
     case .malformed(let error): error.status
     case .member(_, let error): error.status
     case .sharedMemory(let error): error.status
+    case .clientUserRefused: .forbidden
     case .noSuchPath, .unknownModel, .unknownVersion, .noVersion, .versionAbsent, .modelUnavailable,
       .memberUnavailable:
       .notFound

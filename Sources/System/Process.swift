@@ -17,6 +17,9 @@ public enum Process {
 
   public static var identifier: Int32 { thimble_process_id() }
 
+  /// The user in whose name the process acts.
+  public static var effectiveUser: UInt32 { thimble_effective_user() }
+
   /// Where an emulator that counts instructions begins and ends: see targets/aarch64-linux/count.sh.
   public enum Mark: Int32 {
     case countingBegins = 0

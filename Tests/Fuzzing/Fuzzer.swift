@@ -15,6 +15,8 @@ enum Fuzzer {
     ("predict", ProtocolTargets.predict),
     ("region", SharedMemoryTargets.region),
     ("reply", ReplyTargets.reply),
+    ("call", CallTargets.call),
+    ("answer", CallTargets.answer),
     ("config", FileTargets.configuration),
     ("profile", FileTargets.profile),
     ("target", FileTargets.target),

@@ -108,6 +108,9 @@ import Testing
     ("GET / HTTP/1.1\r\nContent-Length: 1, 1\r\n\r\n", .http(.contentLength, offset: 32)),
     ("GET / HTTP/1.1\r\nContent-Length: +1\r\n\r\n", .http(.contentLength, offset: 32)),
     ("GET / HTTP/1.1\r\nContent-Length:\r\n\r\n", .http(.contentLength, offset: 31)),
+    ("GET / HTTP/1.1\r\nThimble-Client-User: 4294967295\r\n\r\n", .http(.clientUser, offset: 37)),
+    ("GET / HTTP/1.1\r\nThimble-Client-User: root\r\n\r\n", .http(.clientUser, offset: 37)),
+    ("GET / HTTP/1.1\r\nThimble-Client-User: 1\r\nThimble-Client-User: 0\r\n\r\n", .http(.clientUser, offset: 61)),
     ("GET / HTTP/1.1\r\nContent-Length: 9223372036854775808\r\n\r\n", .http(.contentLength, offset: 32)),
     (
       "GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",

@@ -77,6 +77,9 @@ import Testing
       #expect(head.body == .bytes(8) && head.inferenceHeaderContentLength == 4 && !head.keepsAlive)
     }
     bytes = []
+    HTTPClientRequestHead(method: .get, path: ["v2"], clientUser: 1000, routingKey: "a\r\nb").write(to: &bytes)
+    #expect(bytes.text == "GET /v2 HTTP/1.1\r\nHost: localhost\r\nThimble-Client-User: 1000\r\n\r\n")
+    bytes = []
     HTTPClientRequestHead(method: .get, path: []).write(to: &bytes)
     #expect(bytes.text == "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
   }

@@ -19,7 +19,9 @@ import Testing
   }
 
   /// All that comes back of a connection of one request.
-  private func exchange(_ port: UInt16, _ method: String, _ path: String, _ body: String = "") throws -> String {
+  private func exchange(_ port: UInt16, _ method: String, _ path: String, _ body: String = "", header: String = "")
+    throws -> String
+  {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     defer { close(descriptor) }
     var address = sockaddr_in()
@@ -32,7 +34,7 @@ import Testing
     }
     try #require(connected == 0)
     let request = Array(
-      "\(method) \(path) HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+      "\(method) \(path) HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\(header)Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
         .utf8)
     try #require(send(descriptor, request, request.count, 0) == request.count)
     var reply: [UInt8] = []
@@ -55,6 +57,9 @@ import Testing
     #expect(try exchange(port, "POST", "/v2/models/digits/infer", TestClient.json(picture)).contains("242"))
     let client = try TestClient(files.socket)
     #expect(try client.get("/v2/health/ready")?.status == 200)
+    // Nobody asks for another over TCP, whoever it is.
+    let refused = try exchange(port, "GET", "/v2/health/ready", header: "Thimble-Client-User: 0\r\n")
+    #expect(refused.hasPrefix("HTTP/1.1 403 Forbidden\r\n") && refused.contains("Thimble-Client-User"))
     // The kernel knows whose connection within the machine it is.
     let object = try SharedMemoryTests.Object(picture + [UInt8](repeating: 0, count: 64))
     let registered = try exchange(

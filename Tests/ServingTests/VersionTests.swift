@@ -73,6 +73,15 @@ import Testing
     // A connection stays where it is.
     let own = try version(client.post(VersionTests.path, request))
     for _ in 0..<10 { #expect(try version(client.post(VersionTests.path, request)) == own) }
+    // So does one of a gateway's, whichever way it takes.
+    let other = try TestClient(files.socket)
+    let behindGateway = try (0..<40).map { number in
+      let headers = "Thimble-Client-User: 4000001\r\nThimble-Client-Connection: \(number)\r\n"
+      let answers = try [client, other].map { try version($0.post(VersionTests.path, request, headers: headers)) }
+      #expect(answers[0] == answers[1])
+      return answers[0]
+    }
+    #expect(Set(behindGateway).count == 2)
     // What names a version gets it.
     #expect(try version(client.post("/v2/models/digits/versions/2/infer", request)) == "2")
     // A larger share keeps whom it had, and neither version is read again.

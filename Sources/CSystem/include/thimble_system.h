@@ -171,6 +171,7 @@ int64_t thimble_process_cpu_nanoseconds(void);
 int64_t thimble_involuntary_switch_count(void);  // of all threads of this process
 int64_t thimble_physical_memory_byte_count(void);
 int32_t thimble_process_id(void);
+uint32_t thimble_effective_user(void);
 void thimble_mark(int32_t mark);  // a system call without effect that a tracing emulator recognises
 int32_t thimble_argument_count(void);
 const char *_Nullable thimble_argument(int32_t index);
