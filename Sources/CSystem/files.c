@@ -21,7 +21,7 @@
 
 // Component by component, without following links: for kernels before 5.6.
 static int walk(int directory, const char *path) {
-  int fd = dup(directory);
+  int fd = fcntl(directory, F_DUPFD_CLOEXEC, 0);
   while (fd >= 0 && *path) {
     size_t length = strcspn(path, "/");
     char name[256];

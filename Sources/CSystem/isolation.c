@@ -76,13 +76,14 @@ typedef struct {
   const char *name;
 } call;
 
+enum { OPENAT2 = 437 };
 #define CALL(name) {SYS_##name, #name}
 
 // All that the daemon does once it serves.
 static const call allowed[] = {
     // Files: models, sensors, what was measured.
     CALL(read), CALL(write), CALL(pread64), CALL(close), CALL(fstat), CALL(fstatfs), CALL(getdents64), CALL(flock),
-    {437, "openat2"},
+    {OPENAT2, "openat2"},
 #ifdef __x86_64__
     CALL(open), CALL(stat), CALL(unlink), CALL(rename),
 #else
@@ -104,6 +105,14 @@ static const call allowed[] = {
     // Threads and their places.
     CALL(sched_setaffinity), CALL(sched_getaffinity), CALL(rt_sigprocmask), CALL(rt_sigreturn), CALL(getpid),
     CALL(exit), CALL(exit_group),
+#ifdef __GLIBC__
+    // What builds against Debian's C library call instead, or besides; the static ones do not.
+    CALL(openat), CALL(newfstatat), CALL(unlinkat), CALL(lseek), CALL(epoll_pwait2), CALL(clock_nanosleep), CALL(getrandom),
+    CALL(set_robust_list), CALL(rseq), CALL(gettid), CALL(tgkill),
+#ifdef __x86_64__
+    CALL(epoll_wait), CALL(lstat),
+#endif
+#endif
 };
 
 // Allowed with some arguments only.
@@ -144,6 +153,8 @@ enum {
 #endif
 
 int32_t thimble_filter_calls(void) {
+  // A kernel before 5.6 goes through the components one by one instead.
+  bool opens_beneath = syscall(OPENAT2, -1L, NULL, NULL, 0L) == 0 || errno != ENOSYS;
   instruction filter[2 * allowed_count + 32];
   size_t count = 0;
 #define ADD(...) (filter[count++] = (instruction){__VA_ARGS__})
@@ -152,7 +163,8 @@ int32_t thimble_filter_calls(void) {
   ADD(answer, 0, 0, REFUSE);
   ADD(load_word, 0, 0, number_offset);
   for (size_t index = 0; index < allowed_count; index++) {
-    ADD(jump_equal, 0, 1, (uint32_t)allowed[index].number);
+    int32_t number = allowed[index].number;
+    ADD(jump_equal, 0, 1, (uint32_t)(number == OPENAT2 && !opens_beneath ? SYS_openat : number));
     ADD(answer, 0, 0, ALLOW);
   }
   // No memory that can be executed.

@@ -25,7 +25,8 @@ public enum CacheFolder {
     guard let folder = path else { return }
     let temporary = "\(folder)/\(name).\(Process.identifier)"
     do throws(SystemError) {
-      try FileSystem.createDirectory(folder)
+      // A daemon that serves may no longer make folders, and has made this one.
+      try? FileSystem.createDirectory(folder)
       let file = try File(creating: temporary)
       try bytes.withUnsafeBufferPointer { (bytes) throws(SystemError) in
         try file.write(UnsafeRawBufferPointer(bytes))

@@ -60,9 +60,8 @@ struct DaemonIsolation {
 
   func write(_ server: Server, _ configuration: ServerConfiguration, isJSON: Bool) {
     let user = server.user
-    let calls = server.areCallsFiltered ? Isolation.allowedCalls : []
     if isJSON {
-      writeJSON(user, calls)
+      writeJSON(user, isFiltered: server.areCallsFiltered)
       return
     }
     Console.line(
@@ -78,16 +77,17 @@ struct DaemonIsolation {
         } ?? "not restricted"))
     Console.line(
       "system calls    "
-        + (calls.isEmpty
+        + (!server.areCallsFiltered
           ? "not filtered"
-          : "\(calls.count) allowed; forbidden ones "
+          : "\(Isolation.allowedCalls.count) allowed; forbidden ones "
             + (Isolation.refusesForbiddenCalls ? "are refused" : "ARE NOT refused")))
     for remark in remarks { Console.line("note            \(remark)") }
   }
 
-  private func writeJSON(_ user: Isolation.User, _ calls: [String]) {
-    let names = calls.map { "\"\($0)\"" }.joined(separator: ",")
-    let refuses = calls.isEmpty ? "null" : Isolation.refusesForbiddenCalls ? "true" : "false"
+  /// `system_calls` are those that the filter allows, in force or not.
+  private func writeJSON(_ user: Isolation.User, isFiltered: Bool) {
+    let names = Isolation.allowedCalls.map { "\"\($0)\"" }.joined(separator: ",")
+    let refuses = !isFiltered ? "null" : Isolation.refusesForbiddenCalls ? "true" : "false"
     Console.line(
       "{\"uid\":\(user.uid),\"gid\":\(user.gid),\"no_new_privileges\":\(forbidsNewPrivileges),"
         + "\"capabilities\":\(!(hasDroppedCapabilities || user.uid != 0)),\"landlock\":\(landlockVersion.map { "\($0)" } ?? "null"),"
