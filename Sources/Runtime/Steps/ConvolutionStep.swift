@@ -87,7 +87,8 @@ final class ConvolutionStep: RowStep {
       pixels.count >= parts * Self.pixelsAPartMin && (isPointwise || rows.count >= parts) || panels < parts
     let panelRange = sharesPixels ? 0..<panels : share(panels, part: part, of: parts)
     if let paddedRows {
-      for inference in 0..<context.inferenceCount {
+      paddedRows.forgetRows(in: scratch.paddedRows(context, part))
+      for inference in 1..<context.inferenceCount {
         paddedRows.forgetRows(in: scratch.paddedRows(context.only(inference), part))
       }
     }
@@ -117,7 +118,8 @@ final class ConvolutionStep: RowStep {
       if isOnePixel {
         runPixels(context, part, pixels: pixels, panels: wanted, weights: bytes)
       } else {
-        for inference in 0..<context.inferenceCount {
+        run(context, part, panels: wanted, rows: rows, pixels: pixels, weights: bytes)
+        for inference in 1..<context.inferenceCount {
           run(context.only(inference), part, panels: wanted, rows: rows, pixels: pixels, weights: bytes)
         }
       }

@@ -32,7 +32,8 @@ final class StripedStep: Step {
   ) {
     clock.begin(member: 0)
     for index in weights.indices { weights[index].hold(part: part) }
-    for inference in 0..<context.inferenceCount {
+    runStripes(context, part: part, of: parts, &clock)
+    for inference in 1..<context.inferenceCount {
       runStripes(context.only(inference), part: part, of: parts, &clock)
     }
     for index in weights.indices { weights[index].letGo() }
