@@ -44,13 +44,15 @@ var targets: [Target] = [
   module("ModelFile", ["Tensors", "System", "CZstd"], libraries: ["zstd"], pages: ["FORMAT.md"]),
   module("Importing", ["Tensors", "ModelFile"]),
   module("Memory", ["CSystem", "System", "ModelFile"]),
+  module("Tables", ["Tensors", "System", "ModelFile", "Memory", "CKernels"], pages: ["FORMAT.md"]),
   module("Runtime", ["Tensors", "System", "ModelFile", "Memory", "CKernels", "CSystem"]),
   module("Power", ["System"]),
   module("Protocols", ["Tensors"]),
   // gRPC's messages as the daemon's HTTP; only `thimble-grpc` uses it.
   module("GRPC", ["Tensors", "Protocols"]),
   module("Devices", ["System", "Power", "Protocols"]),
-  module("Serving", ["Tensors", "System", "ModelFile", "Memory", "Runtime", "Power", "Protocols", "Devices"]),
+  module(
+    "Serving", ["Tensors", "System", "ModelFile", "Memory", "Tables", "Runtime", "Power", "Protocols", "Devices"]),
   module("ThimbleClient", ["Tensors", "System", "Protocols"], pages: ["python"]),
   // For programs in C: neither the daemon nor a Swift module uses it.
   .target(name: "CThimbleClient", exclude: ["examples"]),
@@ -59,7 +61,7 @@ var targets: [Target] = [
   .executableTarget(
     name: "thimble",
     dependencies: [
-      "CSystem", "Tensors", "System", "ModelFile", "Importing", "Memory", "Runtime", "Power", "Protocols",
+      "CSystem", "Tensors", "System", "ModelFile", "Importing", "Memory", "Tables", "Runtime", "Power", "Protocols",
       "Devices", "Serving", "ThimbleClient",
     ],
     swiftSettings: swift),
@@ -95,8 +97,8 @@ if fuzzing {
     .executableTarget(
       name: "thimble-fuzz",
       dependencies: [
-        "CFuzzing", "Tensors", "System", "ModelFile", "Importing", "Memory", "Runtime", "Power", "Protocols", "GRPC",
-        "Devices",
+        "CFuzzing", "Tensors", "System", "ModelFile", "Importing", "Memory", "Tables", "Runtime", "Power", "Protocols",
+        "GRPC", "Devices",
         "Serving", "ThimbleClient", "TestSupport",
       ],
       path: "Tests/Fuzzing", exclude: ["run.sh", "seeds", "json.dict"],
@@ -108,6 +110,7 @@ targets += tests("SystemTests", ["System", "CSystem"])
 targets += tests("ModelFileTests", ["ModelFile", "TestSupport"])
 targets += tests("ImportingTests", ["Importing", "TestSupport"])
 targets += tests("MemoryTests", ["Memory", "TestSupport"])
+targets += tests("TablesTests", ["Tables", "Memory", "ModelFile", "System", "TestSupport"])
 targets += tests("RuntimeTests", ["Runtime", "TestSupport"])
 targets += tests("ChecksTests", ["Checks"])
 targets += tests("PowerTests", ["Power", "PowerSimulation", "System", "TestSupport"])
