@@ -7,7 +7,8 @@ public struct ByteReader {
 
   public var remaining: Int { bytes.count - offset }
 
-  public mutating func read<Value: FixedWidthInteger>(_ type: Value.Type, _ what: StaticString) throws(ModelFileError) -> Value
+  public mutating func read<Value: FixedWidthInteger>(_ type: Value.Type, _ what: StaticString) throws(ModelFileError)
+    -> Value
   {
     let count = Value.bitWidth / 8
     guard remaining >= count else { throw .invalid("the metadata ends inside \(what)") }
@@ -83,7 +84,8 @@ public struct ByteReader {
   }
 
   /// An enumeration's raw byte.
-  public mutating func readCase<Value: RawRepresentable>(_ type: Value.Type, _ what: StaticString) throws(ModelFileError)
+  public mutating func readCase<Value: RawRepresentable>(_ type: Value.Type, _ what: StaticString)
+    throws(ModelFileError)
     -> Value
   where Value.RawValue == UInt8 {
     let raw = try read(UInt8.self, what)

@@ -6,7 +6,8 @@ import Testing
 @Suite struct ArchitectureTests {
   /// Lowest first: a module imports only what stands above it here. C modules and libraries come first.
   static let order = [
-    "CSystem", "CKernels", "CZstd", "CNghttp2", "Tensors", "System", "ModelFile", "Importing", "Memory", "Tables", "Runtime",
+    "CSystem", "CKernels", "CZstd", "CNghttp2", "Tensors", "System", "ModelFile", "Importing", "Memory", "Tables",
+    "Runtime",
     "Power",
     "Protocols", "GRPC", "Devices",
     "Serving", "ThimbleClient", "Checks", "thimble", "thimble-selftest", "thimble-grpc",
