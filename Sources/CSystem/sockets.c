@@ -129,6 +129,16 @@ int64_t thimble_peer_user(int32_t fd) {
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0) return -errno;
   return length == sizeof peer ? (int64_t)peer.uid : -ENOTSUP;
 }
+int32_t thimble_peer_groups(int32_t fd, uint32_t *groups, int32_t count) {
+  struct ucred peer;
+  socklen_t length = sizeof peer;
+  if (count < 1 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 || length != sizeof peer) return 0;
+  groups[0] = peer.gid;
+  // 59: SO_PEERGROUPS, of Linux 4.13; where it is missing or they are too many the first one counts alone.
+  length = (socklen_t)(count - 1) * sizeof *groups;
+  if (getsockopt(fd, SOL_SOCKET, 59, groups + 1, &length) < 0) return 1;
+  return 1 + (int32_t)(length / sizeof *groups);
+}
 int64_t thimble_send(int32_t fd, const thimble_bytes *parts, size_t count) {
   return thimble_send_passing(fd, parts, count, -1);
 }

@@ -34,6 +34,11 @@ final class Connection {
   var client: SharedRegions.Client { .init(user: head?.clientUser ?? peerUser, connection: token) }
   /// The user of a Unix socket's peer, or for whom that asks, for its share of the worker.
   var socketUser: UInt32? { head?.clientUser ?? unixPeerUser }
+  private lazy var unixPeerGroups = socket.unixPeerGroups
+  /// Who asks, for the policy of clients. Of whom a gateway asks for only the user is known.
+  var policyPeer: ClientPolicy.Peer {
+    .init(user: socketUser, groups: head?.clientUser == nil ? unixPeerGroups : [])
+  }
   /// What its requests have had of the worker.
   var use = ConnectionUse()
   /// Set once it is closed.

@@ -173,7 +173,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
       isHit ? metrics.hit(durations) : metrics.succeeded(durations, batch: batch, togetherCount: togetherCount)
       for run in memberRuns { server.metrics(of: run.model).succeeded(run.durations, batch: batch) }
       memberRuns = []
-      if coreNanoseconds > 0 { server.clients.add(ticket?.user, coreNanoseconds: coreNanoseconds) }
+      if coreNanoseconds > 0 { server.charge(self, coreNanoseconds: coreNanoseconds) }
       if isShared { server.noteShared(metrics, nil) }
       return answer
     case .failure(let error):

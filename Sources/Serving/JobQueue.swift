@@ -10,6 +10,8 @@ struct JobTicket: Sendable {
   /// Among whom `groupMax` counts; 0: it does not.
   var group: ObjectIdentifier?
   var groupMax = 0
+  /// Of all that the threads can do; 0: what it gets.
+  var cpuSharePercent = 0
   /// What the connection has used: see `ConnectionUse`.
   var use = ConnectionUse()
 }

@@ -52,9 +52,14 @@ final class ReloadJob: QueuedJob, @unchecked Sendable {
 
   override func finish(_ server: Server) -> Answer {
     var reason = failure?.message
+    var policy = server.policy
+    if reason == nil {
+      do throws(ServingError) { policy = try server.readPolicy() } catch { reason = error.message }
+    }
     if reason == nil, let power = server.power {
       do throws(TargetError) { try server.reloadProfiles(power) } catch { reason = error.message }
     }
+    if reason == nil { server.policy = policy }
     for part in parts {
       // Somebody may have loaded or unloaded it meanwhile: that counts.
       let isAsItWas = server.repository.loaded(part.name).elementsEqual(part.current) { $0 === $1 }

@@ -20,6 +20,7 @@ extension Server {
     guard let body = connection.body else { throw .malformed(.fieldMissing(field: "byte_size", owner: "request")) }
     let request: SharedMemoryRequest
     do { request = try SharedMemoryRequest(parsing: body.bytes) } catch { throw .malformed(error) }
+    try checkMemory(connection, adding: request.byteCount)
     do throws(ServingError) {
       switch kind {
       case .system: try regions.register(name, request, for: connection.client)

@@ -37,6 +37,7 @@ extension Server {
   }
 
   private func prepareBody(_ connection: Connection, _ head: HTTPRequestHead) throws(ServingError) {
+    try checkAccess(connection)
     var model: LoadedModel?
     switch connection.route {
     case .infer(let reference), .predict(let reference), .generate(let reference, _):
@@ -51,6 +52,7 @@ extension Server {
     }
     var capacity = ServingLimits.chunkedBodyBytesFirst
     if case .bytes(let count) = head.body { capacity = count }
+    try checkMemory(connection, adding: capacity)
     let body: RequestBody
     do { body = try RequestBody(capacity: capacity, pool: buffers) } catch {
       throw residents.refusal(error, sparing: model)
@@ -71,6 +73,7 @@ extension Server {
     do throws(ServingError) {
       if let stream = connection.stream { return dispatchItem(connection, stream) }
       if let refusal = connection.refusal { throw refusal }
+      try checkAccess(connection)
       switch connection.route {
       case .infer(let reference): return try infer(connection, reference)
       case .predict(let reference): return try infer(connection, reference, isPrediction: true)
@@ -210,12 +213,12 @@ extension Server {
         return send(answer, to: connection)
       }
       job.earliestNanoseconds = model.nextSlotNanoseconds
-      job.ticket?.user = connection.socketUser
+      let limit = heedTerms(job, of: connection)
       if runsHere(job), scheduler.runHere(job) {
         computed(since: job.receivedNanoseconds)
         return send(job.finish(self), to: connection)
       }
-      try queue(job, of: model, for: connection)
+      try queue(job, of: model, for: connection, userLimit: limit)
     } catch {
       if isShared { noteShared(job.metrics, error) }
       return refuse(job, error, of: connection)
@@ -225,12 +228,10 @@ extension Server {
 
   /// Lets a request wait for the worker. Errors: there is no room for it.
   func queue(
-    _ job: InferenceJob, of model: LoadedModel, for connection: Connection
+    _ job: InferenceJob, of model: LoadedModel, for connection: Connection, userLimit: Int
   ) throws(ServingError) {
     job.ticket?.use = connection.use
-    switch scheduler.submit(
-      job, limit: configuration.limits.queuedRequestsMax, userLimit: configuration.limits.userRequestsMax)
-    {
+    switch scheduler.submit(job, limit: configuration.limits.queuedRequestsMax, userLimit: userLimit) {
     case nil: break
     case .full(let limit): throw .queueFull(limit: limit)
     case .userFull(let limit): throw .clientQueueFull(limit: limit)

@@ -89,8 +89,8 @@ extension Server {
       try job.prepare()
       lastActivityNanoseconds = job.receivedNanoseconds
       job.earliestNanoseconds = model.nextSlotNanoseconds
-      job.ticket?.user = connection.socketUser
-      try queue(job, of: model, for: connection)
+      let limit = heedTerms(job, of: connection)
+      try queue(job, of: model, for: connection, userLimit: limit)
     } catch {
       return refuse(job, error, of: connection)
     }

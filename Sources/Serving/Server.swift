@@ -39,6 +39,9 @@ public final class Server: @unchecked Sendable {
 
   var listener: Listener?
   /// By slot.
+  /// Who may ask what; nil: everybody may all.
+  var policy: ClientPolicy?
+  var cpuShares = CPUShares()
   var connections: [Connection?]
   /// Memory for one more client, so that somebody can always ask what is wrong.
   var spareReceiveMemory: Buffer?
@@ -142,6 +145,7 @@ public final class Server: @unchecked Sendable {
   /// Loads models, then listens: once the socket is there, the server is ready. A model that does not load is no error.
   /// Told to stop, it throws once the model that is being loaded is done.
   public func start() throws(ServingError) {
+    policy = try readPolicy()
     let listener: Listener
     if let descriptor = configuration.service.listeningDescriptor {
       // Clients may come already; they wait in its queue.

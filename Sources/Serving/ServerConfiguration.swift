@@ -39,6 +39,8 @@ public struct ServerConfiguration: Sendable {
   public var user: Isolation.User?
   /// Whether system calls that serving does not need are given up once it listens.
   public var filtersCalls = false
+  /// A file that says who may ask what; nil: everybody may all.
+  public var clientsFile: String?
   /// Whether to say nothing on standard error.
   public var isQuiet = false
 

@@ -28,6 +28,8 @@ extension ServingError {
     case .sharedMemory(let error): error.message
     case .clientUserRefused:
       "Thimble-Client-User is for gateways that run as root or as this daemon's user (\(Process.effectiveUser)): leave it out"
+    case .restricted(let category):
+      "\(category.rawValue) is for others on this machine: the file that --clients names says for whom"
     case .tableQuery(let model, let reason): "\(model) is a table: \(reason)"
     case .sequenceMissing(let model):
       "model \(model) keeps sequences: give \"parameters\": {\"sequence_id\": …, \"sequence_start\": true}"
@@ -45,6 +47,8 @@ extension ServingError {
     switch self {
     case .queueFull(let limit): "\(limit) requests wait already: try again later"
     case .modelQueueFull(let model, let limit): "\(limit) requests wait for model \(model) already: try again later"
+    case .clientMemory(let limit, let held):
+      "your requests may take \(ByteCount.text(limit)) and take \(ByteCount.text(held)) already: try again later, or with less"
     case .clientQueueFull(let limit): "\(limit) requests of yours wait already: try again later"
     case .cancelled: "the client has gone"
     case .tooManySequences(let limit): "\(limit) sequences are under way already: end some, or try again later"

@@ -22,6 +22,8 @@ public enum ServingError: Error, Sendable {
   /// Somebody who is no gateway asks for another.
   case clientUserRefused
 
+  /// Something that its client may not ask.
+  case restricted(RouteCategory)
   /// What no table can be asked, or set to do.
   case tableQuery(model: String, reason: String)
   /// A model that keeps sequences is asked without one.
@@ -35,6 +37,7 @@ public enum ServingError: Error, Sendable {
   case queueFull(limit: Int)
   case modelQueueFull(model: String, limit: Int)
   case clientQueueFull(limit: Int)
+  case clientMemory(limit: Int, heldByteCount: Int)
   case tooManyConnections(limit: Int)
   case tooLate(timeoutMicros: Int)
   /// The client has gone.
@@ -85,7 +88,7 @@ extension ServingError {
     case .malformed(let error): error.status
     case .member(_, let error): error.status
     case .sharedMemory(let error): error.status
-    case .clientUserRefused: .forbidden
+    case .clientUserRefused, .restricted: .forbidden
     case .noSuchPath, .unknownModel, .unknownVersion, .noVersion, .versionAbsent, .modelUnavailable,
       .memberUnavailable:
       .notFound
@@ -93,7 +96,8 @@ extension ServingError {
     case .inputMissing, .inputUnknown, .inputType, .inputShape, .outputUnknown, .outputRepeated,
       .sequenceMissing, .sequenceUnknown, .notGenerating, .tableQuery:
       .badRequest
-    case .queueFull, .tooManySequences, .modelQueueFull, .clientQueueFull, .cancelled, .tooManyConnections, .tooLate,
+    case .queueFull, .tooManySequences, .modelQueueFull, .clientQueueFull, .clientMemory, .cancelled,
+      .tooManyConnections, .tooLate,
       .stopping,
       .modelLoading, .busyMemory, .memoryPressure:
       .serviceUnavailable

@@ -88,6 +88,11 @@ final class SharedRegions: @unchecked Sendable {
     guard held <= limit, request.byteCount <= limit - held else { throw .tooManyBytes(limit: limit) }
   }
 
+  /// Bytes of a user's regions.
+  func byteCount(of user: UInt32?) -> Int {
+    lock.withLock { regions.reduce(0) { $0 + ($1.owner.user == user ? $1.request.byteCount : 0) } }
+  }
+
   private func add(_ region: SharedRegion) { lock.withLock { regions.append(region) } }
 
   /// Forgets a region of the client's, or all; none is no error.

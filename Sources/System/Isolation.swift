@@ -22,6 +22,10 @@ public enum Isolation {
       guard status == 0 else { return nil }
       self.init(uid: uid, gid: gid)
     }
+
+    /// The numbers of a user and of a group, by name or as a number; nil where there is none.
+    public static func number(named user: String) -> UInt32? { User(named: user, group: "0")?.uid }
+    public static func groupNumber(named group: String) -> UInt32? { User(named: "0", group: group)?.gid }
   }
 
   /// No program that this one becomes has more rights than it. Errors: an old kernel.

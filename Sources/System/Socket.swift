@@ -79,6 +79,13 @@ public struct Socket: ~Copyable, Sendable {
   /// The same of a Unix socket alone: at once.
   public var unixPeerUser: UInt32? { UInt32(exactly: thimble_peer_user(descriptor)) }
 
+  /// The groups of a Unix socket's peer, its own first.
+  public var unixPeerGroups: [UInt32] {
+    var groups = [UInt32](repeating: 0, count: 65)
+    let count = thimble_peer_groups(descriptor, &groups, Int32(groups.count))
+    return Array(groups.prefix(Int(max(0, count))))
+  }
+
   /// Sends the parts in order; returns the bytes taken, nil where the peer's buffer is full.
   public func send(_ parts: [UnsafeRawBufferPointer]) throws(SystemError) -> Int? {
     let parts = parts.map { thimble_bytes(base: $0.baseAddress, count: $0.count) }

@@ -41,6 +41,9 @@ extension Command {
       Option("connections", "N", "clients at once (default 64)"),
       Option("queue", "N", "requests that may wait (default 32, at most --connections)"),
       Option("client-queue", "N", "requests of one user that may wait (default: as many as --queue)"),
+      Option(
+        "clients", "FILE",
+        "who may ask what, and how much each user may take: JSON, as in the README; SIGHUP reads it again"),
       Option("body-limit", "SIZE", "largest request (default 64M)"),
       Option("drain", "SECONDS", "how long SIGTERM waits for requests (default 30)"),
       Option("exit-when-idle", "TIME", "end when nobody has asked for so long: 90s, 5m, 2h (default never)"),
@@ -126,6 +129,7 @@ extension Command {
       configuration.idleExitNanoseconds = time
     }
     configuration.isQuiet = arguments.has("quiet")
+    configuration.clientsFile = arguments.text("clients")
     configuration.power = try Engine.power(arguments)
     configuration.systemRoot = arguments.text("root") ?? ""
     if arguments.has("explicit") || arguments.has("load") {

@@ -21,6 +21,10 @@ struct DaemonIsolation {
     var reads = [configuration.modelsDirectory, "/sys", "/proc", "/proc/self/exe"]
     reads += [profiles ?? PowerProfileDirectory.installedPath, TargetDirectory.installedPath]
     if !root.isEmpty { reads.append(root) }
+    // Read again after SIGHUP, and with it who is who.
+    if let file = configuration.clientsFile {
+      reads += [DaemonIsolation.folder(of: file), "/etc/passwd", "/etc/group"]
+    }
     self.reads = reads
     // Control groups and pressure files are written to be told of pressure, shared memory for clients.
     var writes = ["/dev/shm", "/dev/null", root + "/sys/fs/cgroup", root + "/proc/pressure"]

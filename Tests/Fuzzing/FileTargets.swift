@@ -7,6 +7,7 @@ import Protocols
 /// What lies on the device as JSON: configurations of models, power profiles, targets, traces.
 enum FileTargets {
   static func configuration(_ bytes: UnsafeRawBufferPointer) {
+    _ = try? ClientPolicy(parsing: bytes)
     do throws(ProtocolError) {
       let configuration = try ModelConfiguration(parsing: bytes)
       precondition(configuration.periodNanoseconds >= 0 && configuration.labels.count <= ServingLimits.labelsMax)

@@ -86,6 +86,8 @@ int64_t thimble_receive(int32_t fd, void *buffer, size_t count);
 // The same; a descriptor that comes along (SCM_RIGHTS) is in `passed`, else −1 is. Of several the first; the others are closed.
 int64_t thimble_receive_passed(int32_t fd, void *buffer, size_t count, int32_t *passed);
 int64_t thimble_peer_user(int32_t fd);  // SO_PEERCRED: the user who connected
+// The groups of a Unix socket's peer, the first its own; returns how many of at most `count`.
+int32_t thimble_peer_groups(int32_t fd, uint32_t *groups, int32_t count);
 typedef struct {
   uint32_t own_host, peer_host;  // as in memory
   uint16_t own_port, peer_port;
