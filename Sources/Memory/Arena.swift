@@ -17,4 +17,7 @@ public struct Arena: ~Copyable, @unchecked Sendable {
 
   public var base: UnsafeMutableRawPointer { mapping.base }
   public var byteCount: Int { mapping.byteCount }
+
+  /// Gives its pages to the kernel, while the reservation stays; they are zeros when they are wanted again.
+  public func releasePages() { mapping.releasePages(offset: 0, byteCount: mapping.byteCount) }
 }

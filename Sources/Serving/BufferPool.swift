@@ -14,6 +14,9 @@ final class Buffer: @unchecked Sendable {
   var bytes: UnsafeMutableRawBufferPointer {
     UnsafeMutableRawBufferPointer(start: arena.base, count: arena.byteCount)
   }
+
+  /// Gives its pages to the kernel; they are zeros when they are wanted again.
+  func releasePages() { arena.releasePages() }
 }
 
 /// Bytes of the heap that are held until this object goes away.

@@ -67,7 +67,7 @@ final class Connection {
   private var outgoing: OutgoingAnswer?
   private var closesAfterAnswer = false
   private var lingersAfterAnswer = false
-  /// When to give up; no time is set while the connection is idle or a job has the request.
+  /// When to give up, or, while it is idle, to rest; no time is set where it rests or a job has the request.
   private(set) var deadlineNanoseconds = Int64.max
   private(set) var lastActiveNanoseconds = Clock.nowNanoseconds
   /// How long bodies and answers may take.
@@ -284,7 +284,17 @@ final class Connection {
       return true
     }
     phase = .head
-    deadlineNanoseconds = received.isEmpty ? Int64.max : lastActiveNanoseconds + ServingLimits.headNanoseconds
+    let patience = received.isEmpty ? ServingLimits.restNanoseconds : ServingLimits.headNanoseconds
+    deadlineNanoseconds = lastActiveNanoseconds + patience
     return !closesAfterAnswer
+  }
+
+  /// Gives the pages back in which requests came, where it has been idle for a while. Returns false where it is not idle: then its
+  /// time is over.
+  func rest() -> Bool {
+    guard isIdle else { return false }
+    memory.releasePages()
+    deadlineNanoseconds = Int64.max
+    return true
   }
 }

@@ -343,7 +343,7 @@ public final class Server: @unchecked Sendable {
     if now >= acceptDueNanoseconds { acceptClients() }
     keepHouse(now)
     for case let connection? in connections {
-      if now >= connection.deadlineNanoseconds { close(connection) }
+      if now >= connection.deadlineNanoseconds, !connection.rest() { close(connection) }
       if let job = connection.job, now >= job.deadlineNanoseconds { expire(job, of: connection) }
     }
   }

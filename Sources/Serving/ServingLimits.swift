@@ -53,6 +53,8 @@ public struct ServingLimits: Sendable {
 
   // MARK: Times
 
+  /// From the last answer until an idle connection gives its memory's pages back.
+  static let restNanoseconds: Int64 = 1_000_000_000
   /// From a head's first byte to its last.
   static let headNanoseconds: Int64 = 10_000_000_000
   /// What each MiB of a body or an answer adds to the time that it may take.

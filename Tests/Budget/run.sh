@@ -30,6 +30,7 @@ budget=64M
 if "$thimble" serve --help | grep -q -- --keep-alive; then budget=12M
 else echo "SKIPPED: more models than the budget holds: this binary's serve has no --keep-alive"; fi
 step "a crowd asks twelve networks" serve_crowd.py "$thimble" "$directory/zoo" --memory-budget $budget --seconds 8 --cgroup
+step "a thousand clients that ask nothing" idle_connections.py "$thimble" ../../models/digits/digits.tflite
 step "50 loads and unloads" load_cycles.py "$thimble" "$directory/zoo" --memory-budget $budget --cycles 50
 step "a neighbour eats memory" neighbour.py "$thimble" "$directory/zoo" --memory-budget $budget --room 64M --seconds 6
 step "a neighbour eats until it is killed" \
