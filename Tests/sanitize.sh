@@ -11,6 +11,6 @@ bash targets/install-missing.sh libzstd-dev pkg-config
 export ASAN_OPTIONS=detect_leaks=0:allow_user_segv_handler=1:handle_sigbus=0:${ASAN_OPTIONS:-}
 export TSAN_OPTIONS=halt_on_error=0:exitcode=66:${TSAN_OPTIONS:-}
 # Swift's names of what the filter matches begin with the target.
-filter=${2:-'TensorsTests|SystemTests|ModelFileTests|ImportingTests|MemoryTests|RuntimeTests|PowerTests|ProtocolsTests|DevicesTests|ServingTests|ThimbleClientTests|ChecksTests'}
+filter=${2:-'TensorsTests|SystemTests|ModelFileTests|ImportingTests|MemoryTests|RuntimeTests|PowerTests|ProtocolsTests|DevicesTests|ServingTests|ThimbleClientTests|ChecksTests|TablesTests|SignaturesTests|GRPCTests'}
 swift build --build-tests --sanitize "$1" --scratch-path ".build-$1" 2>&1 | grep -E 'error|warning: unre|Compiling|Build' | tail -3
 exec ".build-$1/debug/thimblePackageTests.xctest" --testing-library swift-testing --filter "$filter"

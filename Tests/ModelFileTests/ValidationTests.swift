@@ -56,6 +56,9 @@ import Testing
     try convolution("the window is too large") {
       ($0.geometry.kernelHeight, $0.geometry.kernelWidth) = (1 << 8, 1 << 7)
     }
+    try convolution("the windows reach too far") {
+      ($0.geometry.strideWidth, $0.geometry.kernelHeight) = (1 << 20, 1 << 12)
+    }
     try convolution("the geometry does not fit the tensors") { $0.geometry.batches += 1 }
     try convolution("the geometry does not fit the tensors") {
       ($0.geometry.inputHeight, $0.geometry.inputWidth, $0.geometry.inputChannels) = (1 << 20, 1 << 20, 1 << 20)
