@@ -159,6 +159,13 @@ final class ModelResidents: @unchecked Sendable {
     guard model.residency.state == .asleep else {
       throw .modelUnavailable(model: model.name, reason: "unloaded")
     }
+    #if THIMBLE_SIGNATURES
+      if model.isSigned {
+        guard let status = try? model.opened.status(), FileIdentity(status) == model.file else {
+          throw .modelChanged(model: model.name)
+        }
+      }
+    #endif
     model.wake(try open(model.opened, for: model, claims: ModelClaims(requestByteCount: holding)).session)
     let isAlike = model.session.map { $0.inputs.isAlike(model.sessionInputs) && $0.outputs.isAlike(model.outputs) }
     guard isAlike == true else {
