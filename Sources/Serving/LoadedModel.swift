@@ -26,7 +26,7 @@ final class LoadedModel: @unchecked Sendable {
   let file: FileIdentity
   let opened: File
   #if THIMBLE_SIGNATURES
-    /// Whether its signature was checked, so that it wakes as what was signed or not at all. Set before anybody else knows the model.
+    /// Whether its signature was checked, so that it wakes as what was signed or not at all. The worker's alone.
     var isSigned = false
   #endif
   /// Bytes of the budget that it holds even asleep: labels, and the names of its inputs and outputs.

@@ -1,4 +1,5 @@
 #if THIMBLE_SIGNATURES
+  import Memory
   import Signatures
   import System
 
@@ -15,7 +16,7 @@
         if case .system(let error) = error { throw .repository(error) }
         throw .untrusted(path: file.path, reason: error.message)
       }
-      _ = working
+      withExtendedLifetime(working) {}
     }
 
     private func signature(of path: String) throws(SignatureError) -> Signature {

@@ -24,13 +24,9 @@
 
     private static func verify(_ path: String, by trusted: TrustedKeys) throws(SignatureError) -> KeyIdentifier {
       let file: File
+      do { file = try File(reading: path) } catch { throw .system(error) }
       let status: FileStatus
-      do throws(SystemError) {
-        file = try File(reading: path)
-        status = try file.status()
-      } catch {
-        throw .system(error)
-      }
+      do { status = try file.status() } catch { throw .system(error) }
       let beside: File
       do { beside = try File(reading: Signature.path(of: path)) } catch {
         throw error.isNotFound ? .missing : .system(error)
