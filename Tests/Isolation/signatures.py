@@ -245,7 +245,7 @@ def what_sleeps():
         mine.sign(model)
         with daemon(folder, "--trusted-key", mine.public, "--keep-alive", "0") as (path, _):
             check("no inference", infers(path))
-            wait("it does not sleep", lambda: '"asleep"' in ask(path, "GET", "/v2/thimble/residents")[1])
+            wait("it does not sleep", lambda: '"asleep"' in ask(path, "GET", "/v2/thimble/models")[1])
             flip(model, model.stat().st_size // 2)
             status, body = ask(path, "POST", "/v2/models/digits/infer", PICTURE, {
                 "Inference-Header-Content-Length": "0", "Content-Type": "application/octet-stream"})
