@@ -49,6 +49,7 @@ var targets: [Target] = [
   module("ModelFile", ["Tensors", "System", "CZstd"], libraries: ["zstd"], pages: ["FORMAT.md"]),
   module("Importing", ["Tensors", "ModelFile"]),
   module("Memory", ["CSystem", "System", "ModelFile"]),
+  module("Tables", ["Tensors", "System", "ModelFile", "Memory", "CKernels"], pages: ["FORMAT.md"]),
   module("Runtime", ["Tensors", "System", "ModelFile", "Memory", "CKernels", "CSystem"]),
   module("Power", ["System"]),
   module("Protocols", ["Tensors"]),
@@ -59,7 +60,8 @@ var targets: [Target] = [
     libraries: withSignatures ? ["sodium"] : []),
   module("Devices", ["System", "Power", "Protocols"]),
   module(
-    "Serving", ["Tensors", "System", "ModelFile", "Memory", "Runtime", "Power", "Protocols", "Signatures", "Devices"]),
+    "Serving",
+    ["Tensors", "System", "ModelFile", "Memory", "Tables", "Runtime", "Power", "Protocols", "Signatures", "Devices"]),
   module("ThimbleClient", ["Tensors", "System", "Protocols"], pages: ["python"]),
   // For programs in C: neither the daemon nor a Swift module uses it.
   .target(name: "CThimbleClient", exclude: ["examples"]),
@@ -68,7 +70,7 @@ var targets: [Target] = [
   .executableTarget(
     name: "thimble",
     dependencies: [
-      "CSystem", "Tensors", "System", "ModelFile", "Importing", "Memory", "Runtime", "Power", "Protocols",
+      "CSystem", "Tensors", "System", "ModelFile", "Importing", "Memory", "Tables", "Runtime", "Power", "Protocols",
       "Signatures", "Devices", "Serving", "ThimbleClient",
     ],
     swiftSettings: swift),
@@ -109,8 +111,8 @@ if fuzzing {
     .executableTarget(
       name: "thimble-fuzz",
       dependencies: [
-        "CFuzzing", "Tensors", "System", "ModelFile", "Importing", "Memory", "Runtime", "Power", "Protocols", "GRPC",
-        "Signatures", "Devices",
+        "CFuzzing", "Tensors", "System", "ModelFile", "Importing", "Memory", "Tables", "Runtime", "Power", "Protocols",
+        "GRPC", "Signatures", "Devices",
         "Serving", "ThimbleClient", "TestSupport",
       ],
       path: "Tests/Fuzzing", exclude: ["run.sh", "seeds", "json.dict"],
@@ -122,6 +124,7 @@ targets += tests("SystemTests", ["System", "CSystem"])
 targets += tests("ModelFileTests", ["ModelFile", "TestSupport"])
 targets += tests("ImportingTests", ["Importing", "TestSupport"])
 targets += tests("MemoryTests", ["Memory", "TestSupport"])
+targets += tests("TablesTests", ["Tables", "Memory", "ModelFile", "System", "TestSupport"])
 targets += tests("RuntimeTests", ["Runtime", "TestSupport"])
 targets += tests("ChecksTests", ["Checks"])
 targets += tests("PowerTests", ["Power", "PowerSimulation", "System", "TestSupport"])

@@ -71,7 +71,8 @@ static void handle(int signal, siginfo_t *information, void *context) {
   int code = information->si_code;
   if (code <= BUS_ADRALN || !is_handled((uintptr_t)information->si_addr)) {
     // As if this handler were not there: the access is tried again, what was sent is sent again.
-    sigaction(SIGBUS, &previous_action, NULL);
+    // What may no longer do that ends as the signal would have ended it.
+    if (sigaction(SIGBUS, &previous_action, NULL) < 0) _exit(128 + SIGBUS);
     if (code <= 0) raise(signal);
   }
   errno = saved;
@@ -84,9 +85,13 @@ static void install(void) {
   if (sigaction(SIGBUS, &action, &previous_action) < 0) installation_error = -errno;
 }
 
-int32_t thimble_guard_region(void *base, size_t byte_count, bool is_writable) {
+int32_t thimble_prepare_guards(void) {
   pthread_once(&installation, install);
-  if (installation_error < 0) return installation_error;
+  return installation_error;
+}
+
+int32_t thimble_guard_region(void *base, size_t byte_count, bool is_writable) {
+  if (thimble_prepare_guards() < 0) return installation_error;
   size_t page = (size_t)sysconf(_SC_PAGESIZE);
   for (int32_t index = 0; index < REGION_COUNT; index++) {
     region *r = &regions[index];

@@ -10,6 +10,7 @@ extension CallTensor {
     case .int64: (3, "int64_contents")
     case .uint8: (4, "uint_contents")
     case .float32: (6, "fp32_contents")
+    case .bytes: (8, "bytes_contents")
     }
   }
 
@@ -32,6 +33,10 @@ extension CallTensor {
         switch field.value {
         case .varint(let value): try append(value, type, to: &elements)
         case .fixed32(let bits) where type == .float32: CallTensor.append(bits, to: &elements)
+        case .bytes(let range) where type == .bytes:
+          // As in raw contents: each behind its length.
+          CallTensor.append(UInt32(truncatingIfNeeded: range.count), to: &elements)
+          elements.append(contentsOf: bytes[range])
         case .bytes(let range): try append(packed: ProtobufReader(bytes, range), type, to: &elements, byteCountMax)
         case .fixed32, .fixed64: throw .malformed
         }
@@ -72,7 +77,7 @@ extension CallTensor {
       guard let element = Int32(exactly: signed) else { throw outOfRange(type) }
       CallTensor.append(UInt32(bitPattern: element), to: &elements)
     case .int64: CallTensor.append(value, to: &elements)
-    case .float32: throw .malformed
+    case .float32, .bytes: throw .malformed
     }
   }
 

@@ -1,13 +1,13 @@
 /// Takes little-endian values from bytes; every read is checked against the end.
-struct ByteReader {
+public struct ByteReader {
   private let bytes: UnsafeRawBufferPointer
-  private(set) var offset = 0
+  public private(set) var offset = 0
 
-  init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+  public init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
-  var remaining: Int { bytes.count - offset }
+  public var remaining: Int { bytes.count - offset }
 
-  mutating func read<Value: FixedWidthInteger>(_ type: Value.Type, _ what: StaticString) throws(ModelFileError) -> Value
+  public mutating func read<Value: FixedWidthInteger>(_ type: Value.Type, _ what: StaticString) throws(ModelFileError) -> Value
   {
     let count = Value.bitWidth / 8
     guard remaining >= count else { throw .invalid("the metadata ends inside \(what)") }
@@ -17,7 +17,7 @@ struct ByteReader {
   }
 
   /// A 64-bit number in 0…limit.
-  mutating func readCount(_ what: StaticString, limit: Int) throws(ModelFileError) -> Int {
+  public mutating func readCount(_ what: StaticString, limit: Int) throws(ModelFileError) -> Int {
     let value = try read(UInt64.self, what)
     guard value <= UInt64(limit) else {
       throw .tooLarge(part: "\(what)", count: Int(clamping: value), limit: limit)
@@ -26,19 +26,19 @@ struct ByteReader {
   }
 
   /// A 32-bit number in 0…limit.
-  mutating func readShortCount(_ what: StaticString, limit: Int) throws(ModelFileError) -> Int {
+  public mutating func readShortCount(_ what: StaticString, limit: Int) throws(ModelFileError) -> Int {
     let value = Int(try read(UInt32.self, what))
     guard value <= limit else { throw .tooLarge(part: "\(what)", count: value, limit: limit) }
     return value
   }
 
-  mutating func readFloat(_ what: StaticString) throws(ModelFileError) -> Float {
+  public mutating func readFloat(_ what: StaticString) throws(ModelFileError) -> Float {
     let value = Float(bitPattern: try read(UInt32.self, what))
     guard value.isFinite else { throw .invalid("\(what) is not a finite number") }
     return value
   }
 
-  mutating func readBool(_ what: StaticString) throws(ModelFileError) -> Bool {
+  public mutating func readBool(_ what: StaticString) throws(ModelFileError) -> Bool {
     switch try read(UInt8.self, what) {
     case 0: return false
     case 1: return true
@@ -46,7 +46,7 @@ struct ByteReader {
     }
   }
 
-  mutating func readText(_ what: StaticString) throws(ModelFileError) -> String {
+  public mutating func readText(_ what: StaticString) throws(ModelFileError) -> String {
     let count = Int(try read(UInt16.self, what))
     guard count <= ModelLimits.nameByteCountMax, remaining >= count else {
       throw .invalid("\(what) is longer than what holds it")
@@ -57,7 +57,7 @@ struct ByteReader {
   }
 
   /// 32-bit count, then as many values; the count is checked against the bytes left before anything is allocated.
-  mutating func readArray<Value: FixedWidthInteger>(
+  public mutating func readArray<Value: FixedWidthInteger>(
     _ type: Value.Type, _ what: StaticString, limit: Int
   ) throws(ModelFileError) -> [Value] {
     let count = try readShortCount(what, limit: limit)
@@ -77,13 +77,13 @@ struct ByteReader {
   }
 
   /// Passes over bytes.
-  mutating func skip(_ count: Int, _ what: StaticString) throws(ModelFileError) {
+  public mutating func skip(_ count: Int, _ what: StaticString) throws(ModelFileError) {
     guard remaining >= count else { throw .invalid("the metadata ends inside \(what)") }
     offset += count
   }
 
   /// An enumeration's raw byte.
-  mutating func readCase<Value: RawRepresentable>(_ type: Value.Type, _ what: StaticString) throws(ModelFileError)
+  public mutating func readCase<Value: RawRepresentable>(_ type: Value.Type, _ what: StaticString) throws(ModelFileError)
     -> Value
   where Value.RawValue == UInt8 {
     let raw = try read(UInt8.self, what)

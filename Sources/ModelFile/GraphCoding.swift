@@ -67,6 +67,7 @@ extension TensorInfo {
   init(from reader: inout ByteReader) throws(ModelFileError) {
     let name = try reader.readText("a tensor's name")
     let elementType = try reader.readCase(ElementType.self, "a tensor's element type")
+    guard elementType != .bytes else { throw .invalid("a tensor's element type is BYTES, which no operator takes") }
     let dimensions = try reader.readArray(UInt32.self, "a tensor's shape", limit: Shape.rankMax)
     var quantization: Quantization?
     if try reader.readBool("whether a tensor is quantized") {

@@ -64,6 +64,7 @@ extension InferenceParameters {
       case "sequence_start": startsSequence = try reader.readFlag(of: key)
       case "sequence_end": endsSequence = try reader.readFlag(of: key)
       case "steps": stepCount = try reader.readCount(of: key)
+      case "thimble_neighbors": neighborCount = try reader.readCount(of: key)
       case "thimble_profile": wantsProfile = try reader.readFlag(of: key)
       default: try reader.skipValue()
       }

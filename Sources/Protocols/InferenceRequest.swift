@@ -37,6 +37,8 @@ public struct InferenceParameters: Equatable, Sendable {
   public var endsSequence = false
   /// Steps of a generation; 0: as many as the model's configuration says.
   public var stepCount = 0
+  /// Neighbors to find of each vector, of a table; 0: as many as the server finds by default.
+  public var neighborCount = 0
   /// Whether the answer is to say what each operator took.
   public var wantsProfile = false
 

@@ -68,6 +68,12 @@ extension InferenceOutput {
   /// Elements of the shape, which the bytes must match.
   func checkedElementCount() throws(ProtocolError) -> Int {
     let elements = shape.checkedElementCount ?? -1
+    if elementType == .bytes {
+      guard elements >= 0, textCount == elements else {
+        throw .bufferMismatch(tensor: name, expected: elements, actual: textCount ?? -1)
+      }
+      return elements
+    }
     let (expected, overflow) = elements.multipliedReportingOverflow(by: elementType.byteCount)
     guard elements >= 0, !overflow, expected == bytes.count else {
       throw .bufferMismatch(tensor: name, expected: overflow ? Int.max : expected, actual: bytes.count)
@@ -85,7 +91,23 @@ extension InferenceOutput {
         writer.float(value)
       }
     case .uint8, .int8, .int16, .int32, .int64: for index in range { writer.int(integer(at: index)) }
+    case .bytes:
+      var position = 0
+      for index in 0..<range.upperBound {
+        guard let text = bytes.text(at: &position) else { return }
+        if index >= range.lowerBound { writer.string(String(decoding: text, as: UTF8.self)) }
+      }
     }
+  }
+
+  /// Elements of BYTES; nil where they do not fill the bytes.
+  private var textCount: Int? {
+    var (count, position) = (0, 0)
+    while position < bytes.count {
+      guard bytes.text(at: &position) != nil else { return nil }
+      count += 1
+    }
+    return count
   }
 
   // MARK: Elements
@@ -98,7 +120,7 @@ extension InferenceOutput {
   /// The element of an integer or Boolean tensor. Precondition: as for `float(at:)`.
   func integer(at index: Int) -> Int64 {
     switch elementType {
-    case .uint8: Int64(bytes[index])
+    case .uint8, .bytes: Int64(bytes[index])
     case .int8: Int64(Int8(bitPattern: bytes[index]))
     case .bool: bytes[index] == 0 ? 0 : 1
     case .int16: Int64(Int16(littleEndian: bytes.loadUnaligned(fromByteOffset: index * 2, as: Int16.self)))

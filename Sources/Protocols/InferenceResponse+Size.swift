@@ -53,7 +53,8 @@ extension ElementType {
     switch self {
     case .uint8: 4
     case .int8: 5
-    case .bool: 6
+    // Escaped; its length, which is one of four bytes, makes up for quotation marks and a comma.
+    case .bool, .bytes: 6
     case .int16: 7
     case .int32: 12
     // −1.17549435e-38

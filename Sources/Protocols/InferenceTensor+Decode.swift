@@ -11,6 +11,7 @@ extension InferenceTensor {
     from body: UnsafeRawBufferPointer, into destination: UnsafeMutableRawBufferPointer
   ) throws(ProtocolError) {
     try checkSize()
+    guard elementType != .bytes else { throw .datatypeUnsupported(tensor: name, datatype: elementType.name) }
     guard destination.count == byteCount else {
       throw .bufferMismatch(tensor: name, expected: byteCount, actual: destination.count)
     }
@@ -23,7 +24,7 @@ extension InferenceTensor {
     }
   }
 
-  private func slice(
+  func slice(
     _ body: UnsafeRawBufferPointer, _ range: Range<Int>
   ) throws(ProtocolError) -> UnsafeRawBufferPointer {
     guard range.lowerBound >= 0, range.upperBound <= body.count else {
@@ -60,6 +61,7 @@ extension InferenceTensor {
         try decodeElements(text) { (reader, index) throws(ProtocolError) in
           destination[index] = try reader.readBool() ? 1 : 0
         }
+      case .bytes: throw .datatypeUnsupported(tensor: name, datatype: elementType.name)
       }
     } catch {
       // Offsets are of the body, as the parser's are.
@@ -96,7 +98,7 @@ extension InferenceTensor {
   /// after a value or ]    , or ]
   /// ```
   @inline(__always)
-  private func decodeElements(
+  func decodeElements(
     _ text: UnsafeRawBufferPointer, store: (inout JSONReader, Int) throws(ProtocolError) -> Void
   ) throws(ProtocolError) {
     var reader = JSONReader(text)

@@ -17,7 +17,8 @@ public struct InferenceTensor: Equatable, Sendable {
   public let shape: Shape
   public let payload: InferencePayload
 
-  /// Bytes of the decoded tensor. Precondition: `checkSize` has passed, as it has in every parsed message.
+  /// Bytes of the decoded tensor; of BYTES the number of elements. Precondition: `checkSize` has passed, as it has in every
+  /// parsed message.
   public var byteCount: Int { shape.elementCount * elementType.byteCount }
 
   /// Checks that the sizes multiply without overflow and that a binary payload has the size they say.
@@ -30,6 +31,11 @@ public struct InferenceTensor: Equatable, Sendable {
     case .binary(let range): actual = range.count
     case .shared(let reference): actual = reference.byteCount
     case .json: return
+    }
+    // Each element of BYTES has at least its length.
+    if elementType == .bytes {
+      guard actual / 4 >= elements else { throw .byteCountMismatch(tensor: name, expected: bytes, actual: actual) }
+      return
     }
     guard actual == bytes else { throw .byteCountMismatch(tensor: name, expected: bytes, actual: actual) }
   }

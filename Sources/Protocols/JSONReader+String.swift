@@ -17,6 +17,20 @@ extension JSONReader {
     return scanned.hasEscapes ? unescape(scanned.content) : bytes.string(scanned.content)
   }
 
+  /// The same, as bytes that are valid during the call.
+  mutating func withStringBytes(_ body: (UnsafeRawBufferPointer) throws(ProtocolError) -> Void) throws(ProtocolError) {
+    guard nextByte() == Byte.quote else { throw fault(.expectedString) }
+    let start = offset
+    let scanned = try scanString()
+    guard scanned.content.count <= ProtocolLimits.jsonStringBytesMax else {
+      throw .json(.stringTooLong, offset: start)
+    }
+    guard scanned.hasEscapes else { return try body(UnsafeRawBufferPointer(rebasing: bytes[scanned.content])) }
+    try Array(unescape(scanned.content).utf8).withUnsafeBufferPointer { (text) throws(ProtocolError) in
+      try body(UnsafeRawBufferPointer(text))
+    }
+  }
+
   /// Checks a string and moves past it. Precondition: the next byte is its quotation mark.
   mutating func scanString() throws(ProtocolError) -> ScannedString {
     offset += 1

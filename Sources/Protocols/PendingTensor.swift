@@ -106,5 +106,5 @@ struct PendingTensor {
   }
 
   /// Datatypes of the protocol that no operator here computes with.
-  private static let unsupportedDatatypes = ["UINT16", "UINT32", "UINT64", "FP16", "BF16", "FP64", "BYTES"]
+  private static let unsupportedDatatypes = ["UINT16", "UINT32", "UINT64", "FP16", "BF16", "FP64"]
 }

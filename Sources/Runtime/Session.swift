@@ -57,6 +57,16 @@ public final class Session: @unchecked Sendable {
 
     public var byteCount: Int { shape.elementCount * elementType.byteCount }
 
+    /// What is no session's, but is described as one's: a table's, of which a size of −1 is as the request has it.
+    public init(name: String, elementType: ElementType, shape: Shape) {
+      self.init(name: name, elementType: elementType, shape: shape, quantization: nil, offset: 0)
+    }
+
+    fileprivate init(name: String, elementType: ElementType, shape: Shape, quantization: Quantization?, offset: Int) {
+      (self.name, self.elementType, self.shape) = (name, elementType, shape)
+      (self.quantization, self.offset) = (quantization, offset)
+    }
+
     /// The same tensor by another name.
     public func named(_ name: String) -> Port {
       Port(name: name, elementType: elementType, shape: shape, quantization: quantization, offset: offset)

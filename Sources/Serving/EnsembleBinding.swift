@@ -48,6 +48,9 @@ struct EnsembleBinding {
         throw .configuration(
           key: key(index, "model_name"), reason: "\(step.modelName) is an ensemble: name its steps instead")
       }
+      guard model.tablePorts == nil else {
+        throw .configuration(key: key(index, "model_name"), reason: "\(step.modelName) is a table: ask it directly")
+      }
       guard model.sequenceLayout?.states.isEmpty ?? true else {
         throw .configuration(
           key: key(index, "model_name"), reason: "\(step.modelName) keeps sequences: ask it directly")

@@ -74,7 +74,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
 
   /// May run together with others that bring nothing but inputs.
   private func setBatchTerms(_ model: LoadedModel) {
-    guard model.ensemble == nil, model.sequenceLayout == nil, stream == nil, !isTraced,
+    guard model.isNetwork, model.sequenceLayout == nil, stream == nil, !isTraced,
       model.configuration.periodNanoseconds == 0, request.map({ !$0.parameters.wantsProfile }) ?? true
     else { return }
     let batches = model.configuration.queue.batches
@@ -118,7 +118,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   var isShort: Bool {
     guard let request, let model, !request.parameters.wantsProfile, !isTraced else { return false }
     // Members of an ensemble may be asleep.
-    return model.residency.state == .awake && model.configuration.periodNanoseconds == 0 && model.ensemble == nil
+    return model.residency.state == .awake && model.configuration.periodNanoseconds == 0 && model.isNetwork
   }
 
   /// After `prepare`: the answer to a request in binary whose result is kept. The worker need not know of it.
@@ -237,6 +237,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     if let entry, let found = try keptResult(request, body, of: model, entry) {
       return try InferenceJob.answer(request, of: model, .kept(found), shared, residents, effort: nil, profile: nil)
     }
+    if let ports = model.tablePorts { return try execute(ports, of: model, request, body) }
     if let ensemble = model.ensemble { return try execute(ensemble, of: model, request, body, entry) }
     if let stream { return try execute(model, request, body, nil, stream.sequence) }
     let sequence = try residents.sequences.begin(request.parameters, of: model, owner, residents)

@@ -6,6 +6,10 @@ extension InferenceRequest {
   /// Compares the request with the model. Errors: an input that is missing, unknown or of another type or shape, an
   /// output that is unknown or asked for twice.
   func check(against model: LoadedModel) throws(ServingError) {
+    if let ports = model.tablePorts {
+      _ = try TableQuery(self, of: model, ports)
+      return
+    }
     for input in inputs where !model.inputs.contains(where: { $0.name == input.name }) {
       throw .inputUnknown(model: model.name, input: input.name)
     }

@@ -2,6 +2,7 @@ import Memory
 import ModelFile
 import Runtime
 import System
+import Tables
 import Tensors
 
 /// One version of a model that requests may ask. Its session is there while the model is awake; asleep it keeps only what
@@ -20,6 +21,8 @@ final class LoadedModel: @unchecked Sendable {
   let outputs: [Session.Port]
   /// Nil: a model of its own.
   let ensemble: Ensemble?
+  /// What may be asked of it where it is a table; nil: it is none.
+  let tablePorts: TablePorts?
   /// How its results are kept; nil where they are not.
   let exchange: ExchangeLayout?
   /// What the file was when it was read: a reload of the same file is nothing to do.
@@ -34,6 +37,8 @@ final class LoadedModel: @unchecked Sendable {
   private let describing: [HeldMemory]
   /// The worker's alone, as `Session` wants it.
   private(set) var session: Session?
+  /// In the session's place. The worker's alone.
+  private(set) var table: Table?
   /// The worker's alone.
   var threadTimes = ThreadTimes()
   private var vainCacheByteCount: Int?
@@ -106,6 +111,7 @@ final class LoadedModel: @unchecked Sendable {
     self.configuration = configuration
     self.opened = opened
     ensemble = nil
+    tablePorts = nil
     file = identity
     sessionInputs = session.inputs
     sequenceLayout = sequences
@@ -134,6 +140,7 @@ final class LoadedModel: @unchecked Sendable {
     version = 1
     self.configuration = configuration
     self.ensemble = ensemble
+    tablePorts = nil
     opened = folder
     file = identity
     inputs = ensemble.inputs
@@ -149,7 +156,38 @@ final class LoadedModel: @unchecked Sendable {
     current = Residency(score: UseScore(at: now), lastUsedNanoseconds: now)
   }
 
-  var platform: String { ensemble == nil ? "thimble" : "ensemble" }
+  /// A table.
+  init(
+    name: String, version: Int, configuration: ModelConfiguration, file opened: consuming File, identity: FileIdentity,
+    table: Table, describing: [HeldMemory]
+  ) {
+    self.describing = describing
+    self.name = name
+    self.version = version
+    self.configuration = configuration
+    self.opened = opened
+    ensemble = nil
+    let ports = TablePorts(table)
+    tablePorts = ports
+    file = identity
+    (inputs, outputs) = (ports.inputs, ports.outputs)
+    inputIndices = Array(inputs.indices)
+    sessionInputs = []
+    sequenceLayout = nil
+    exchange = nil
+    self.table = table
+    let now = Clock.nowNanoseconds
+    current = Residency(score: UseScore(at: now), lastUsedNanoseconds: now)
+    noteTable()
+  }
+
+  var platform: String { ensemble != nil ? "ensemble" : tablePorts != nil ? "thimble_table" : "thimble" }
+
+  /// Whether it runs a network of its own.
+  var isNetwork: Bool { ensemble == nil && tablePorts == nil }
+
+  /// Whether what it runs with is in memory. The worker's.
+  var isAwake: Bool { session != nil || table != nil }
 
   /// Bytes of the heap. A string of over 15 bytes takes an allocation of its own.
   static func labelsByteCount(_ labels: [String]) -> Int {
@@ -229,6 +267,21 @@ final class LoadedModel: @unchecked Sendable {
     noteSession()
   }
 
+  func wake(_ table: Table) {
+    self.table = table
+    lock.withLock { current.state = .awake }
+    noteTable()
+  }
+
+  private func noteTable() {
+    guard let table else { return }
+    vainCacheByteCount = nil
+    let (floor, most) = (table.floorByteCount, table.cacheByteCountMax)
+    lock.withLock {
+      (current.floorByteCount, current.cacheByteCount, current.cacheByteCountMax) = (floor, table.cacheByteCount, most)
+    }
+  }
+
   /// Takes as many threads as have been measured to be worth it; until then as many as are estimated to be. Returns what has
   /// changed, for people.
   @discardableResult
@@ -252,7 +305,7 @@ final class LoadedModel: @unchecked Sendable {
 
   /// Gives the session's memory back.
   func end(_ state: Residency.State) {
-    session = nil
+    (session, table) = (nil, nil)
     lock.withLock {
       current.state = state
       (current.floorByteCount, current.cacheByteCount, current.workspaceByteCount) = (0, 0, 0)
@@ -263,6 +316,12 @@ final class LoadedModel: @unchecked Sendable {
 
   /// Lets the session keep so many bytes of weights. Returns whether that changed anything.
   func resizeCache(to byteCount: Int) -> Bool {
+    if let table {
+      let before = table.cacheByteCount
+      let after = table.resizeCache(to: byteCount)
+      lock.withLock { current.cacheByteCount = after }
+      return after != before
+    }
     // Weights come in tiles: what changed nothing once is not tried again for the same size.
     guard let session, byteCount != vainCacheByteCount else { return false }
     let before = session.cacheByteCount

@@ -44,4 +44,12 @@
         path: model.opened.path, reason: "it was written to while it was loaded: replace files by renaming")
     }
   }
+
+  extension LoadedModel {
+    /// Asked before it wakes. Errors: it was signed, and its file has been written to since.
+    func checkSigned() throws(ServingError) {
+      guard isSigned else { return }
+      guard let status = try? opened.status(), FileIdentity(status) == file else { throw .modelChanged(model: name) }
+    }
+  }
 #endif

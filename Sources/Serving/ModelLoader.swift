@@ -65,7 +65,11 @@ struct ModelLoader: Sendable {
       current.configuration.isAlike(configuration), let status = try? FileSystem.status(of: path),
       FileIdentity(status) == current.file
     {
-      _ = try residents.wake(current, holding: claims.requestByteCount)
+      if current.tablePorts != nil {
+        _ = try residents.wakeTable(current)
+      } else {
+        _ = try residents.wake(current, holding: claims.requestByteCount)
+      }
       return current
     }
     var serving = configuration

@@ -2,6 +2,7 @@ import Memory
 import ModelFile
 import Runtime
 import System
+import Tables
 
 /// The models that are awake, and who of them gives memory to whom. Changes happen on the worker's thread (or the main
 /// thread's before there is a worker), between runs; `figures` is for any thread.
@@ -111,6 +112,12 @@ final class ModelResidents: @unchecked Sendable {
     name: String, version: Int, configuration: ModelConfiguration, file: consuming File, identity: FileIdentity,
     claims: ModelClaims
   ) throws(ServingError) -> LoadedModel {
+    let isTable: Bool
+    do { isTable = try Table.isTable(file) } catch { throw .modelFile(path: file.path, error) }
+    if isTable {
+      return try loadTable(
+        name: name, version: version, configuration: configuration, file: file, identity: identity, claims: claims)
+    }
     // First, since a session may take all that is left.
     let labels = try reserveLabels(claims, file)
     let (session, ports) = try open(file, for: nil, claims: claims)
@@ -120,10 +127,15 @@ final class ModelResidents: @unchecked Sendable {
       sequences: sequences, describing: ports.map { [labels, $0] } ?? [labels])
     if let times = ThreadTimes.cached(session, isa: kernels.name) { model.threadTimes = times }
     model.adoptThreadTimes(session)
+    enter(model)
+    return model
+  }
+
+  /// Takes note of a model that is loaded and awake.
+  func enter(_ model: LoadedModel) {
     lock.withLock { awake.append(model) }
     add(model)
     if rung >= .idleCaches { resize(model, to: 0) }
-    return model
   }
 
   /// Takes note of a model that is loaded.
@@ -160,11 +172,7 @@ final class ModelResidents: @unchecked Sendable {
       throw .modelUnavailable(model: model.name, reason: "unloaded")
     }
     #if THIMBLE_SIGNATURES
-      if model.isSigned {
-        guard let status = try? model.opened.status(), FileIdentity(status) == model.file else {
-          throw .modelChanged(model: model.name)
-        }
-      }
+      try model.checkSigned()
     #endif
     model.wake(try open(model.opened, for: model, claims: ModelClaims(requestByteCount: holding)).session)
     let isAlike = model.session.map { $0.inputs.isAlike(model.sessionInputs) && $0.outputs.isAlike(model.outputs) }
@@ -173,13 +181,18 @@ final class ModelResidents: @unchecked Sendable {
       throw .modelChanged(model: model.name)
     }
     model.session.map { _ = model.adoptThreadTimes($0) }
+    woke(model)
+    guard let session = model.session else { throw .stopping }  // it has just been made
+    return session
+  }
+
+  /// Takes note of a model that is awake again.
+  func woke(_ model: LoadedModel) {
     lock.withLock {
       awake.append(model)
       counts.wakes += 1
     }
     if rung >= .idleCaches { resize(model, to: 0) }
-    guard let session = model.session else { throw .stopping }  // it has just been made
-    return session
   }
 
   private func open(
@@ -300,7 +313,7 @@ final class ModelResidents: @unchecked Sendable {
   /// After the run.
   func end(_ model: LoadedModel) { model.used(at: Clock.nowNanoseconds) }
 
-  private func share(_ model: LoadedModel, _ now: Int64) {
+  func share(_ model: LoadedModel, _ now: Int64) {
     let rung = rung
     guard rung < .idleCaches else {
       if rung >= .streamed { resize(model, to: 0) }
@@ -337,7 +350,7 @@ final class ModelResidents: @unchecked Sendable {
 
   /// Puts a model to sleep.
   func sleep(_ model: LoadedModel) {
-    guard model.session != nil else { return }
+    guard model.isAwake else { return }
     leave(model, .asleep)
     lock.withLock { counts.sleeps += 1 }
   }

@@ -9,6 +9,9 @@ struct ModelWarmup {
 
   /// Errors: a sample that names what is not there, a file that does not fit, a run that failed. The model is then worth nothing.
   func run(_ samples: [WarmupSample], _ model: LoadedModel) throws(ServingError) {
+    guard model.tablePorts == nil || samples.isEmpty else {
+      throw .tableQuery(model: model.name, reason: "it needs no warm-up: leave model_warmup out of its config.json")
+    }
     for (index, sample) in samples.enumerated() {
       let name = sample.name.isEmpty ? "\(index)" : sample.name
       for input in sample.inputs where !model.inputs.contains(where: { $0.name == input.name }) {

@@ -28,6 +28,7 @@ extension ServingError {
     case .sharedMemory(let error): error.message
     case .clientUserRefused:
       "Thimble-Client-User is for gateways that run as root or as this daemon's user (\(Process.effectiveUser)): leave it out"
+    case .tableQuery(let model, let reason): "\(model) is a table: \(reason)"
     case .sequenceMissing(let model):
       "model \(model) keeps sequences: give \"parameters\": {\"sequence_id\": …, \"sequence_start\": true}"
     case .sequenceUnknown(let model, let id):

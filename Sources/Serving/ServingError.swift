@@ -22,6 +22,8 @@ public enum ServingError: Error, Sendable {
   /// Somebody who is no gateway asks for another.
   case clientUserRefused
 
+  /// What no table can be asked, or set to do.
+  case tableQuery(model: String, reason: String)
   /// A model that keeps sequences is asked without one.
   case sequenceMissing(model: String)
   case sequenceUnknown(model: String, id: SequenceID)
@@ -91,7 +93,7 @@ extension ServingError {
       .notFound
     case .methodNotAllowed: .methodNotAllowed
     case .inputMissing, .inputUnknown, .inputType, .inputShape, .outputUnknown, .outputRepeated,
-      .sequenceMissing, .sequenceUnknown, .notGenerating:
+      .sequenceMissing, .sequenceUnknown, .notGenerating, .tableQuery:
       .badRequest
     case .queueFull, .tooManySequences, .modelQueueFull, .clientQueueFull, .cancelled, .tooManyConnections, .tooLate,
       .stopping,

@@ -120,6 +120,14 @@ public struct ServingLimits: Sendable {
   /// Models that one request may pass through.
   static let ensembleStepsMax = 64
 
+  // MARK: Tables
+
+  /// Rows of one look-up; vectors of one search, and neighbors of each.
+  static let tableQueryRowsMax = 1 << 16
+  static let tableSearchVectorsMax = 64
+  static let neighborsMax = 1000
+  static let neighborsDefault = 10
+
   // MARK: Sequences
 
   /// Sequences at once, and those of one user or connection.

@@ -54,7 +54,10 @@ public enum Isolation {
   }
 
   /// Every other system call, of any thread, fails from now on (EPERM). Errors: the kernel has no such filters.
-  public static func filterCalls() throws(SystemError) { try check("filter system calls", thimble_filter_calls()) }
+  public static func filterCalls() throws(SystemError) {
+    try check("guard mapped files", thimble_prepare_guards())
+    try check("filter system calls", thimble_filter_calls())
+  }
 
   /// Whether what is forbidden is refused: to become another program, to look into one, to talk to other machines, to
   /// make memory executable.

@@ -7,11 +7,13 @@ public enum ElementType: UInt8, Sendable, CaseIterable {
   case int64 = 4
   case float32 = 5
   case bool = 6
+  /// Texts, or bytes of any kind: each element has a length of its own. Tables have such, graphs do not.
+  case bytes = 7
 
-  /// Bytes of one element.
+  /// Bytes of one element; of `bytes`, whose elements have no common size, 1.
   public var byteCount: Int {
     switch self {
-    case .uint8, .int8, .bool: 1
+    case .uint8, .int8, .bool, .bytes: 1
     case .int16: 2
     case .int32, .float32: 4
     case .int64: 8
@@ -28,6 +30,7 @@ public enum ElementType: UInt8, Sendable, CaseIterable {
     case .int64: "INT64"
     case .float32: "FP32"
     case .bool: "BOOL"
+    case .bytes: "BYTES"
     }
   }
 

@@ -6,21 +6,32 @@ import System
 
 extension Command {
   static let importModel = Command(
-    name: "import", positionals: "MODEL.tflite", summary: "convert a TensorFlow Lite model to a .thimble model",
+    name: "import", positionals: "MODEL.tflite | TABLE.csv | MATRIX.npy",
+    summary: "convert a TensorFlow Lite model to a .thimble model, a .csv or .npy file to a table",
     details: """
       Quantized networks: uint8, or int8 with scales per channel. Weights are packed for the kernels, cut into tiles and
       compressed. The file appears whole or not at all.
+      A .csv file becomes a table: its first line names the columns, rows are found by key. A .npy file (float32 or int8) becomes
+      one of vectors, found by number or by key, and by nearness.
       """,
     options: [
       Option("output", "FILE", "where to write (also -o; default: the model's name with .thimble)"),
       Option("batch", "N", "what a dynamic batch becomes (default 1)"),
       Option("compression", "auto|always|none", "which weights to compress (default auto: where it saves an eighth)"),
+      Option("key", "COLUMN", "of a .csv file: the column by which rows are found (default: the first)"),
+      Option(
+        "keys", "FILE", "of a .npy file: a text with a key on each line, for each row (default: rows go by number)"),
+      Option("int8", nil, "of a .npy file: store a byte for each element, and a scale for each row"),
     ] + Engine.budgetOptions + [Option("json", nil, "say the result as JSON")],
     run: runImport)
 
   private static func runImport(_ arguments: Arguments) throws(CommandError) {
     let path = try arguments.onlyPositional("model")
     let output = arguments.text("output") ?? ModelOpening.baseName(path) + ".thimble"
+    if isTableSource(path) { return try runImportTable(path, to: output, arguments) }
+    for option in ["key", "keys", "int8"] where arguments.has(option) {
+      throw .usage("--\(option) is for tables: \(path) is neither .csv nor .npy")
+    }
     let compression = try compression(arguments)
     let start = Clock.nowNanoseconds
     let source = try ModelOpening.map(path)

@@ -15,6 +15,7 @@ extension Command {
     let path = try arguments.onlyPositional("model")
     let budget = try Engine.budget(arguments)
     let program = try Engine.reserveProgram(budget)
+    if isTable(path) { return try inspectTable(path, budget, isJSON: arguments.has("json")) }
     let file = try ModelOpening.open(path, budget: budget)
     let memory = try reserveText(of: file, budget)
     let plan = MemoryPlan.full(file, threadCount: 1)

@@ -113,7 +113,7 @@ enum InferenceReport {
   private static func integer(_ tensor: ClientTensor, _ index: Int) -> Int64 {
     let bits = bits(tensor, index)
     return switch tensor.elementType {
-    case .uint8, .bool: Int64(bits)
+    case .uint8, .bool, .bytes: Int64(bits)
     case .int8: Int64(Int8(truncatingIfNeeded: bits))
     case .int16: Int64(Int16(truncatingIfNeeded: bits))
     case .int32, .float32: Int64(Int32(truncatingIfNeeded: bits))

@@ -7,7 +7,7 @@ import Testing
   /// Lowest first: a module imports only what stands above it here. C modules and libraries come first.
   static let order = [
     "CSystem", "CKernels", "CZstd", "CNghttp2", "CSodium", "Tensors", "System", "ModelFile", "Importing", "Memory",
-    "Runtime",
+    "Tables", "Runtime",
     "Power",
     "Protocols", "GRPC", "Signatures", "Devices",
     "Serving", "ThimbleClient", "Checks", "thimble", "thimble-selftest", "thimble-grpc",

@@ -36,4 +36,5 @@ grep -q '^7 ' "$directory/classes" || { echo "run.sh: the C example does not see
 "$venv/bin/python" "$project/Tests/Clients/test_clients.py" "$directory/socket" "$project/models" "$port" || status=$?
 kill -TERM "$daemon"
 wait "$daemon"
+"$venv/bin/python" "$project/Tests/Clients/tables.py" "$thimble" || status=$?
 exit "$status"

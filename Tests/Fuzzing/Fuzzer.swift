@@ -9,6 +9,8 @@ enum Fuzzer {
     ("tflite", ModelTargets.tflite),
     ("thimble", ModelTargets.file),
     ("graph", ModelTargets.graph),
+    ("table", TableTargets.table),
+    ("source", TableTargets.source),
     ("http", ProtocolTargets.http),
     ("json", ProtocolTargets.json),
     ("infer", ProtocolTargets.infer),

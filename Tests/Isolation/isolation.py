@@ -62,8 +62,9 @@ def daemon(folder, *options, program=(THIMBLE,)):
         check("not ready", ask(path, "GET", "/v2/health/ready")[0] == 200)
         yield process, path
     finally:
-        process.send_signal(signal.SIGTERM)
-        check("SIGTERM does not end it", process.wait(30) == 0)
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            check("SIGTERM does not end it", process.wait(30) == 0)
 
 
 def threads(process):
@@ -100,6 +101,14 @@ def privileges(in_force):
             check(method, ask(path, "POST", f"/v2/repository/models/digits/{method}")[0] == 200)
         check("no inference after loading again", infers(path))
         check("what was measured is not kept", any(name.startswith("threads") or name.startswith("rates") for name in kept(folder)))
+    with repository() as folder, daemon(folder, "--model-control-mode", "explicit") as (process, path):
+        # Nothing is loaded before.
+        check("the first load", ask(path, "POST", "/v2/repository/models/digits/load")[0] == 200)
+        check("no inference after the first load", infers(path))
+        # A fault that no file explains ends it.
+        process.send_signal(signal.SIGBUS)
+        check("SIGBUS does not end it", process.wait(30) != 0)
+        os.remove(path)
     with repository() as folder, daemon(folder, "--no-sandbox") as (process, path):
         all_threads(process, "Seccomp", "0")
         check("no inference without the sandbox", infers(path))

@@ -221,6 +221,10 @@ const thimble_kernels *_Nullable thimble_kernel_table(size_t index);
 // Whether this processor has what the table needs.
 bool thimble_kernels_are_supported(const thimble_kernels *table);
 
+// Σ query[i] · vector[i], the same bytes on every processor; FP32 vectors need not be aligned.
+float thimble_dot_f32(const float *query, const void *vector, size_t count);
+float thimble_dot_i8(const float *query, const int8_t *vector, size_t count);
+
 #if defined(__clang__)
 #pragma clang assume_nonnull end
 #endif

@@ -71,6 +71,8 @@ size_t thimble_page_byte_count(void);
 // are 1024 already. Unguard before unmapping.
 int32_t thimble_guard_region(void *base, size_t count, bool is_writable);
 void thimble_unguard_region(int32_t region);
+// What the first region would do otherwise: for a process that may not later.
+int32_t thimble_prepare_guards(void);
 uint32_t thimble_region_fault_count(int32_t region);
 void thimble_configure_allocator(void);  // one arena and prompt trimming where libc has the choice
 
