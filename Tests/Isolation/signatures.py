@@ -99,11 +99,11 @@ def flip(file, offset, bit=0):
     file.write_bytes(content)
 
 
-def place(folder, name, version=1):
+def place(folder, name, version=1, source="model.thimble"):
     """A copy of the model as one of the repository's, at once as a reader sees it."""
     model = folder / f"models/{name}/{version}/model.thimble"
     model.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(folder / "model.thimble", folder / "copy")
+    shutil.copy(folder / source, folder / "copy")
     os.rename(folder / "copy", model)
     return model
 
@@ -164,8 +164,13 @@ def what_is_refused():
         os.rename(mine.sign(out), folder / "outside.minisig")
         pathlib.Path(f"{out}.minisig").symlink_to(folder / "outside.minisig")
 
+        (folder / "words.csv").write_text("word,count\none,1\ntwo,2\n")
+        subprocess.run([THIMBLE, "import", folder / "words.csv", "--key", "word", "-o", folder / "table.thimble"], check=True, stdout=subprocess.DEVNULL)
+        place(folder, "table", source="table.thimble")
+        mine.sign(place(folder, "signed-table", source="table.thimble"))
+
         expected = {
-            "unsigned": "minisign -Sm model.thimble", "flipped": "does not match", "longer": "does not match",
+            "table": "minisign -Sm model.thimble", "unsigned": "minisign -Sm model.thimble", "flipped": "does not match", "longer": "does not match",
             "signature": "does not match", "forged": "does not match", "changed-comment": "trusted comment", "swapped": "trusted comment",
             "other": "not trusted", "legacy": "without -l", "empty": "is not a signature", "garbage": "is not a signature",
             "long": "longer than", "folder": "not a regular file", "pipe": "not a regular file", "out": "link",
@@ -173,6 +178,7 @@ def what_is_refused():
         with daemon(folder, "--trusted-key", mine.public) as (path, log):
             for name in "digits", "comment":
                 check(f"{name} does not infer", infers(path, name))
+            check("the signed table is not there", ask(path, "GET", "/v2/models/signed-table/ready")[0] == 200)
             for name, reason in expected.items():
                 refused(path, name, reason, log)
                 check(f"{name} infers", not infers(path, name))
