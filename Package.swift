@@ -10,12 +10,16 @@ let fuzzing = Context.environment["THIMBLE_FUZZ"] == "1" && !embedded
 /// THIMBLE_GRPC=1 adds the program that takes gRPC, which needs libnghttp2; see README.md.
 let withGRPC = Context.environment["THIMBLE_GRPC"] == "1"
 
+/// THIMBLE_SIGNATURES=1 lets the daemon check the signatures of models, which needs libsodium; see README.md.
+let withSignatures = Context.environment["THIMBLE_SIGNATURES"] == "1"
+
 let swift: [SwiftSetting] =
   [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),
     .enableExperimentalFeature("Lifetimes"),
   ] + (embedded ? [.enableExperimentalFeature("Embedded")] : [])
+  + (withSignatures ? [.define("THIMBLE_SIGNATURES")] : [])
 
 /// A Swift module of the product. `dependencies` lists only modules that stand above it in this file.
 /// `libraries` are C libraries to link: Embedded builds ignore a module map's `link`. `pages` are texts for people.
@@ -31,7 +35,8 @@ func tests(_ name: String, _ dependencies: [String]) -> [Target] {
   return [
     .testTarget(
       name: name, dependencies: dependencies.map { .init(stringLiteral: $0) },
-      swiftSettings: [.swiftLanguageMode(.v6), .enableUpcomingFeature("ExistentialAny")])
+      swiftSettings: [.swiftLanguageMode(.v6), .enableUpcomingFeature("ExistentialAny")]
+        + (withSignatures ? [.define("THIMBLE_SIGNATURES")] : []))
   ]
 }
 
@@ -50,9 +55,13 @@ var targets: [Target] = [
   module("Protocols", ["Tensors"]),
   // gRPC's messages as the daemon's HTTP; only `thimble-grpc` uses it.
   module("GRPC", ["Tensors", "Protocols"]),
+  module(
+    "Signatures", ["System", "Protocols"] + (withSignatures ? ["CSodium"] : []),
+    libraries: withSignatures ? ["sodium"] : []),
   module("Devices", ["System", "Power", "Protocols"]),
   module(
-    "Serving", ["Tensors", "System", "ModelFile", "Memory", "Tables", "Runtime", "Power", "Protocols", "Devices"]),
+    "Serving",
+    ["Tensors", "System", "ModelFile", "Memory", "Tables", "Runtime", "Power", "Protocols", "Signatures", "Devices"]),
   module("ThimbleClient", ["Tensors", "System", "Protocols"], pages: ["python"]),
   // For programs in C: neither the daemon nor a Swift module uses it.
   .target(name: "CThimbleClient", exclude: ["examples"]),
@@ -62,7 +71,7 @@ var targets: [Target] = [
     name: "thimble",
     dependencies: [
       "CSystem", "Tensors", "System", "ModelFile", "Importing", "Memory", "Tables", "Runtime", "Power", "Protocols",
-      "Devices", "Serving", "ThimbleClient",
+      "Signatures", "Devices", "Serving", "ThimbleClient",
     ],
     swiftSettings: swift),
 ]
@@ -72,6 +81,11 @@ if withGRPC {
     .executableTarget(
       name: "thimble-grpc", dependencies: ["System", "Protocols", "GRPC", "CNghttp2"], swiftSettings: swift,
       linkerSettings: [.linkedLibrary("nghttp2")]),
+  ]
+}
+if withSignatures {
+  targets += [
+    .systemLibrary(name: "CSodium", pkgConfig: embedded ? nil : "libsodium", providers: [.apt(["libsodium-dev"])])
   ]
 }
 if !embedded {
@@ -98,7 +112,7 @@ if fuzzing {
       name: "thimble-fuzz",
       dependencies: [
         "CFuzzing", "Tensors", "System", "ModelFile", "Importing", "Memory", "Tables", "Runtime", "Power", "Protocols",
-        "GRPC", "Devices",
+        "GRPC", "Signatures", "Devices",
         "Serving", "ThimbleClient", "TestSupport",
       ],
       path: "Tests/Fuzzing", exclude: ["run.sh", "seeds", "json.dict"],
@@ -116,6 +130,7 @@ targets += tests("ChecksTests", ["Checks"])
 targets += tests("PowerTests", ["Power", "PowerSimulation", "System", "TestSupport"])
 targets += tests("ProtocolsTests", ["Protocols", "Tensors"])
 targets += tests("GRPCTests", ["GRPC", "Protocols", "Tensors"])
+targets += tests("SignaturesTests", ["Signatures", "System"])
 targets += tests("DevicesTests", ["Devices", "Memory", "Power", "Protocols", "System", "TestSupport"])
 targets += tests(
   "ServingTests",

@@ -3,6 +3,8 @@
 #
 #   make-sysroot.sh arm64|amd64 SWIFT_USR EMBEDDED_FOLDER OUT
 #
+# THIMBLE_SIGNATURES=1 in the environment adds libsodium, as far as signatures are checked with it.
+#
 # The libraries come from Debian's packages, fetched with an apt state of their own, so neither the machine's architectures
 # nor its packages change, and no root is needed. EMBEDDED_FOLDER is the one of the Swift toolchain's lib/swift/embedded.
 set -euo pipefail
@@ -30,7 +32,10 @@ apt-get -qq update || fail "apt-get found no $architecture packages; on Ubuntu a
 # libgcc-N-dev belongs to a compiler's version: take the newest.
 libgcc=$(apt-cache pkgnames libgcc- | grep -E '^libgcc-[0-9]+-dev$' | sort -t- -k2 -n | tail -1)
 [ -n "$libgcc" ] || fail "apt-cache knows no libgcc-N-dev for $architecture"
-(cd "$work/debs" && apt-get -qq download musl-dev libzstd-dev "$libgcc") || fail "could not fetch $architecture packages"
+packages=(musl-dev libzstd-dev "$libgcc")
+with_signatures=${THIMBLE_SIGNATURES:-0}
+[ "$with_signatures" != 1 ] || packages+=(libsodium-dev)
+(cd "$work/debs" && apt-get -qq download "${packages[@]}") || fail "could not fetch $architecture packages"
 for deb in "$work"/debs/*.deb; do dpkg-deb -x "$deb" "$work/root"; done
 
 rm -rf "$sysroot"
@@ -58,3 +63,45 @@ comm -12 <(symbols --defined-only --extern-only "$work"/left_out/*.o) <(symbols 
 case $architecture in arm64) triple=aarch64-linux-musl ;; *) triple=x86_64-linux-musl ;; esac
 "$tools/clang" --target=$triple -Os -ffunction-sections -c "$work/left_out.c" -o "$work/left_out.o"
 "$tools/llvm-ar" rs "$library" "$work/left_out.o"
+
+[ "$with_signatures" = 1 ] || exit 0
+# Of libsodium, BLAKE2b and what checks Ed25519. The rest of the library stays out, also what the library's functions for memory and
+# for errors ask of Debian's C library: what is called of those is below. Without `sodium_init` nobody asks for the processor's
+# features, so BLAKE2b is the portable one.
+cp -r "$from"/include/sodium "$sysroot/usr/include/"
+parts=(libsodium_la-generichash_blake2b.o libsodium_la-blake2b-ref.o libsodium_la-blake2b-compress-ref.o
+  libsodium_la-open.o libsodium_la-ed25519_ref10.o libsodium_la-hash_sha512_cp.o libsodium_la-verify.o)
+mkdir "$work/sodium"
+(cd "$work/sodium" && "$tools/llvm-ar" x "$from"/lib/*-linux-gnu/libsodium.a "${parts[@]}") \
+  || fail "libsodium.a has other parts than expected"
+cat > "$work/sodium.c" <<'C'
+#include <sodium/crypto_hash_sha512.h>
+#include <stdlib.h>
+void sodium_memzero(void *const bytes, const size_t count) {
+  for (size_t i = 0; i < count; i++) ((volatile unsigned char *)bytes)[i] = 0;
+}
+int sodium_is_zero(const unsigned char *bytes, const size_t count) {
+  volatile unsigned char all = 0;
+  for (size_t i = 0; i < count; i++) all |= bytes[i];
+  return all == 0;
+}
+int sodium_memcmp(const void *const a, const void *const b, size_t count) {
+  volatile unsigned char all = 0;
+  for (size_t i = 0; i < count; i++) all |= ((const unsigned char *)a)[i] ^ ((const unsigned char *)b)[i];
+  return all == 0 ? 0 : -1;
+}
+/* Stands in the file that signs. Nobody asks for a hash of the form "prehashed", which is not minisign's. */
+void _crypto_sign_ed25519_ref10_hinit(crypto_hash_sha512_state *state, int is_prehashed) {
+  if (is_prehashed) abort();
+  crypto_hash_sha512_init(state);
+}
+_Noreturn void sodium_misuse(void) { abort(); }
+int sodium_runtime_has_avx2(void) { return 0; }
+int sodium_runtime_has_sse41(void) { return 0; }
+int sodium_runtime_has_ssse3(void) { return 0; }
+void blake2b_compress_avx2(void) { abort(); }
+void blake2b_compress_sse41(void) { abort(); }
+void blake2b_compress_ssse3(void) { abort(); }
+C
+"$tools/clang" --target=$triple --sysroot="$sysroot" -Os -ffunction-sections -c "$work/sodium.c" -o "$work/sodium/left_out.o"
+"$tools/llvm-ar" rcs "$sysroot/usr/lib/libsodium.a" "$work"/sodium/*.o

@@ -28,6 +28,10 @@ final class LoadedModel: @unchecked Sendable {
   /// What the file was when it was read: a reload of the same file is nothing to do.
   let file: FileIdentity
   let opened: File
+  #if THIMBLE_SIGNATURES
+    /// Whether its signature was checked, so that it wakes as what was signed or not at all. The worker's alone.
+    var isSigned = false
+  #endif
   /// Bytes of the budget that it holds even asleep: labels, and the names of its inputs and outputs.
   var describingByteCount: Int { describing.reduce(0) { $0 + $1.byteCount } }
   private let describing: [HeldMemory]

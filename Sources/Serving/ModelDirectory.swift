@@ -1,10 +1,16 @@
+import Signatures
 import System
 
 /// The files of a model repository: `<model>/<version>/model.thimble` and `<model>/config.json`.
 struct ModelDirectory: Sendable {
   let path: String
+  /// Whose signature a model's file must have to be loaded; nil: none is needed.
+  let trustedKeys: TrustedKeys?
 
-  init(_ path: String) { self.path = path }
+  init(_ path: String, trusting trustedKeys: TrustedKeys? = nil) {
+    self.path = path
+    self.trustedKeys = trustedKeys
+  }
 
   /// Whether a text may name a model: one plain, visible component of a path. A client's text is never joined into a
   /// path before this has been asked.

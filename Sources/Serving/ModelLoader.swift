@@ -92,9 +92,16 @@ struct ModelLoader: Sendable {
     let opened: File
     do { opened = try directory.open(path) } catch { throw .repository(error) }
     let status = try ModelLoader.regularStatus(of: opened)
-    return try residents.load(
+    #if THIMBLE_SIGNATURES
+      try checkSignature(opened, status, holding: claims.requestByteCount)
+    #endif
+    let model = try residents.load(
       name: name, version: version, configuration: configuration, file: opened, identity: FileIdentity(status),
       claims: claims)
+    #if THIMBLE_SIGNATURES
+      try keepSigned(model)
+    #endif
+    return model
   }
 
   /// The answer to `POST /v2/thimble/plan`; without a version for the highest that the configuration selects. `loaded` are the
@@ -117,7 +124,12 @@ struct ModelLoader: Sendable {
     }
     let file: File
     do { file = try directory.open(directory.file(of: name, version: version)) } catch { throw .repository(error) }
-    _ = try ModelLoader.regularStatus(of: file)
+    let status = try ModelLoader.regularStatus(of: file)
+    #if THIMBLE_SIGNATURES
+      try checkSignature(file, status, holding: 0)
+    #else
+      _ = status
+    #endif
     var claims = ModelClaims(configuration, parsingByteCount: parsing)
     if loaded.contains(version) { claims.hold() }
     return try residents.plan(

@@ -38,6 +38,9 @@ extension ModelResidents {
     guard model.residency.state == .asleep else {
       throw .modelUnavailable(model: model.name, reason: "unloaded")
     }
+    #if THIMBLE_SIGNATURES
+      try model.checkSigned()
+    #endif
     let table = try openTable(model.opened, sparing: model)
     guard TablePorts(table).inputs.isAlike(model.inputs), TablePorts(table).outputs.isAlike(model.outputs) else {
       throw .modelChanged(model: model.name)

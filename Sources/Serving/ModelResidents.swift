@@ -171,6 +171,9 @@ final class ModelResidents: @unchecked Sendable {
     guard model.residency.state == .asleep else {
       throw .modelUnavailable(model: model.name, reason: "unloaded")
     }
+    #if THIMBLE_SIGNATURES
+      try model.checkSigned()
+    #endif
     model.wake(try open(model.opened, for: model, claims: ModelClaims(requestByteCount: holding)).session)
     let isAlike = model.session.map { $0.inputs.isAlike(model.sessionInputs) && $0.outputs.isAlike(model.outputs) }
     guard isAlike == true else {

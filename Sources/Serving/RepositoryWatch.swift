@@ -1,3 +1,4 @@
+import Signatures
 import System
 
 /// What stands in the repository, and when somebody has changed it. Owned by the event loop.
@@ -12,6 +13,8 @@ final class RepositoryWatch {
   struct Version: Equatable {
     let number: Int
     let file: FileIdentity
+    /// Where signatures are checked.
+    let signature: FileIdentity?
   }
 
   private let directory: ModelDirectory
@@ -62,8 +65,10 @@ final class RepositoryWatch {
     for name in try directory.models() {
       var model = Model(name: name, configuration: try identity(directory.configurationFile(of: name)))
       for number in try directory.versions(of: name) {
-        guard let file = try identity(directory.file(of: name, version: number)) else { continue }
-        model.versions.append(Version(number: number, file: file))
+        let path = directory.file(of: name, version: number)
+        guard let file = try identity(path) else { continue }
+        let signature = try directory.trustedKeys == nil ? nil : identity(Signature.path(of: path))
+        model.versions.append(Version(number: number, file: file, signature: signature))
       }
       if !model.versions.isEmpty || model.configuration != nil { models.append(model) }
     }

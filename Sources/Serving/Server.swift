@@ -106,7 +106,7 @@ public final class Server: @unchecked Sendable {
     }
     buffers = BufferPool(budget: budget)
     regions = SharedRegions(budget: budget)
-    let directory = ModelDirectory(configuration.modelsDirectory)
+    let directory = ModelDirectory(configuration.modelsDirectory, trusting: configuration.trustedKeys)
     repository = ModelRepository(directory)
     residents = try ModelResidents(
       kernels: kernels, pool: pool, budget: budget, buffers: buffers,

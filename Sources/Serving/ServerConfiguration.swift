@@ -1,3 +1,4 @@
+import Signatures
 import System
 
 /// What a server is told at start.
@@ -11,6 +12,8 @@ public struct ServerConfiguration: Sendable {
 
   public var socketPath: String
   public var modelsDirectory: String
+  /// Whose signature a model's file must have to be loaded; nil: none is needed. Only in builds that check signatures.
+  public var trustedKeys: TrustedKeys?
   /// Where to listen for TCP connections too; nil: nowhere.
   public var tcpAddress: TCPAddress?
   public var initialLoad = InitialLoad.everything

@@ -79,7 +79,7 @@ extension ServingError {
       "model \(model) has no version: put a file at \(model)/1/\(ModelRepository.modelFileName)"
     case .versionAbsent(let model, let version):
       "model \(model) has no version \(version), which its configuration asks for"
-    case .configuration(let path, let reason): "\(path): \(reason)"
+    case .configuration(let path, let reason), .untrusted(let path, let reason): "\(path): \(reason)"
     case .modelFile(let path, let error): "\(path): \(error.message)"
     case .notAFile(let path): "\(path) is not a regular file: put the model there"
     case .warmup(let model, let version, let sample, let reason):

@@ -69,6 +69,8 @@ public enum ServingError: Error, Sendable {
   case versionAbsent(model: String, version: Int)
   case configuration(path: String, reason: String)
   case modelFile(path: String, ModelFileError)
+  /// Nobody who is trusted has signed the file.
+  case untrusted(path: String, reason: String)
   case notAFile(path: String)
   case warmup(model: String, version: Int, sample: String, reason: String)
 
@@ -102,7 +104,8 @@ extension ServingError {
       .modelLoading, .busyMemory, .memoryPressure:
       .serviceUnavailable
     case .memory, .tooLarge, .modelMemory: .insufficientStorage
-    case .repository, .configuration, .modelFile, .notAFile, .warmup, .alreadyServing, .notASocket, .notAListener,
+    case .repository, .configuration, .modelFile, .untrusted, .notAFile, .warmup, .alreadyServing, .notASocket,
+      .notAListener,
       .limits, .system, .modelChanged:
       .internalServerError
     }

@@ -23,6 +23,9 @@ extension Command {
         "listen", "[HOST:]PORT",
         "listen for TCP too, of IPv4 and without encryption; without HOST only for this machine, where everybody may connect"
       ),
+      Option(
+        "trusted-key", "FILE",
+        "load only models with a minisign signature (model.thimble.minisig) by a public key in FILE; may be repeated"),
     ] + Engine.options + [
       Option("profile", "NAME", "power profile (default: the target's, else balanced); see `thimble power`"),
       Option("profiles", "DIR", "where power profiles are (default: \(PowerProfileDirectory.installedPath))"),
@@ -128,6 +131,7 @@ extension Command {
       }
       configuration.idleExitNanoseconds = time
     }
+    configuration.trustedKeys = try Engine.trustedKeys(arguments)
     configuration.isQuiet = arguments.has("quiet")
     configuration.clientsFile = arguments.text("clients")
     configuration.power = try Engine.power(arguments)

@@ -6,10 +6,15 @@ import System
 struct Main {
   static let version = "0.1.0"
 
-  static let commands: [Command] = [
+  private static let always: [Command] = [
     .demo, .importModel, .inspect, .plan, .run, .bench, .profile, .serve, .infer, .models, .health, .top, .power,
     .doctor,
   ]
+  #if THIMBLE_SIGNATURES
+    static let commands = always + [.verify]
+  #else
+    static var commands: [Command] { always }
+  #endif
 
   static func main() {
     thimble_configure_allocator()

@@ -6,10 +6,10 @@ import Testing
 @Suite struct ArchitectureTests {
   /// Lowest first: a module imports only what stands above it here. C modules and libraries come first.
   static let order = [
-    "CSystem", "CKernels", "CZstd", "CNghttp2", "Tensors", "System", "ModelFile", "Importing", "Memory", "Tables",
-    "Runtime",
+    "CSystem", "CKernels", "CZstd", "CNghttp2", "CSodium", "Tensors", "System", "ModelFile", "Importing", "Memory",
+    "Tables", "Runtime",
     "Power",
-    "Protocols", "GRPC", "Devices",
+    "Protocols", "GRPC", "Signatures", "Devices",
     "Serving", "ThimbleClient", "Checks", "thimble", "thimble-selftest", "thimble-grpc",
     // Last: it is for programs in C, and nothing here may import it.
     "CThimbleClient",

@@ -6,6 +6,8 @@
 # --debug   the unoptimised build, not stripped, in .build-aarch64/debug/
 # --fresh   fetch the target's C libraries again
 #
+# THIMBLE_SIGNATURES=1 in the environment lets the program check models' signatures; it is then in .build-aarch64-signatures/.
+#
 # Needs the Swift toolchain, and Debian or Ubuntu's apt and dpkg-deb; no root, no cross compiler. The C library is musl, the
 # Swift library the toolchain's own Embedded one, the linker the toolchain's lld.
 set -euo pipefail
@@ -25,6 +27,7 @@ swift_usr=$(dirname "$(dirname "$(readlink -f "$(command -v swiftc)")")")
 [ -x "$swift_usr/bin/ld.lld" ] || fail "found no $swift_usr/bin/ld.lld, which comes with Swift's toolchains for Linux"
 
 build=$PWD/.build-aarch64
+[ "${THIMBLE_SIGNATURES:-0}" != 1 ] || build+=-signatures
 bundle=$build/sdk/thimble-aarch64-linux-musl.artifactbundle
 if [ $fresh = yes ] || [ ! -f "$bundle/complete" ] || [ targets/aarch64-linux/make-sdk.sh -nt "$bundle/complete" ] \
   || [ targets/make-sysroot.sh -nt "$bundle/complete" ]; then
@@ -39,5 +42,5 @@ for product in thimble thimble-selftest; do
     --swift-sdks-path "$build/sdk" --swift-sdk thimble-aarch64-linux-musl "${optimize[@]}"
   [ $configuration = debug ] && continue
   "$swift_usr/bin/llvm-objcopy" --strip-all "$build/$configuration/$product" "$build/$product"
-  echo ".build-aarch64/$product: $(stat -c %s "$build/$product") bytes"
+  echo "${build##*/}/$product: $(stat -c %s "$build/$product") bytes"
 done

@@ -6,6 +6,8 @@
 # --debug   the unoptimised build, not stripped, in .build-x86_64/debug/: the Embedded compiler refuses more in it
 # --fresh   fetch the C libraries again
 #
+# THIMBLE_SIGNATURES=1 in the environment lets the program check models' signatures; it is then in .build-x86_64-signatures/.
+#
 # Needs the Swift toolchain, and Debian or Ubuntu's apt and dpkg-deb; no root. The C library is musl, as on ARM: beside static
 # glibc the program was 0.7 MB smaller (2.0, not 2.7 MB), MobileNetV2's peak resident memory 0.7 MiB less (8.9, not 9.5 MiB),
 # and the latency the same.
@@ -26,6 +28,7 @@ swift_usr=$(dirname "$(dirname "$(readlink -f "$(command -v swiftc)")")")
 [ -x "$swift_usr/bin/ld.lld" ] || fail "found no $swift_usr/bin/ld.lld, which comes with Swift's toolchains for Linux"
 
 build=$PWD/.build-x86_64
+[ "${THIMBLE_SIGNATURES:-0}" != 1 ] || build+=-signatures
 sysroot=$build/sysroot toolset=$build/toolset.json
 if [ $fresh = yes ] || [ ! -f "$toolset" ] || [ targets/make-sysroot.sh -nt "$toolset" ]; then
   rm -f "$toolset"
@@ -54,5 +57,5 @@ for product in thimble thimble-selftest; do
     "${optimize[@]}"
   [ $configuration = debug ] && continue
   "$swift_usr/bin/llvm-objcopy" --strip-all "$build/$configuration/$product" "$build/$product"
-  echo ".build-x86_64/$product: $(stat -c %s "$build/$product") bytes"
+  echo "${build##*/}/$product: $(stat -c %s "$build/$product") bytes"
 done
