@@ -67,6 +67,18 @@ public final class MemoryBudget: Sendable {
   private nonisolated(unsafe) var reserved = 0
   private nonisolated(unsafe) var peak = 0
 
+  #if DEBUG
+    /// For tests: whether a reservation that would fit is refused all the same. Asked under the lock.
+    public nonisolated(unsafe) var refuses: (@Sendable () -> Bool)?
+  #endif
+
+  private func hasRoom(_ byteCount: Int) -> Bool {
+    #if DEBUG
+      if let refuses, refuses() { return false }
+    #endif
+    return byteCount <= limitByteCount - reserved
+  }
+
   public init(limitByteCount: Int) {
     self.limitByteCount = limitByteCount
     ledger = [Int](repeating: 0, count: Purpose.allCases.count * Kind.allCases.count)
@@ -107,7 +119,7 @@ public final class MemoryBudget: Sendable {
 
   fileprivate func take(_ count: Int, _ purpose: Purpose, _ kind: Kind) throws(MemoryError) {
     try lock.withLock { () throws(MemoryError) in
-      guard count <= limitByteCount - reserved else {
+      guard hasRoom(count) else {
         throw .doesNotFit(needed: count, available: max(0, limitByteCount - reserved), leastBudget: reserved + count)
       }
       reserved += count
@@ -122,7 +134,7 @@ public final class MemoryBudget: Sendable {
   ) throws(MemoryError) {
     let more = first + second
     try lock.withLock { () throws(MemoryError) in
-      guard more <= 0 || more <= limitByteCount - reserved else {
+      guard more <= 0 || hasRoom(more) else {
         throw .doesNotFit(needed: more, available: max(0, limitByteCount - reserved), leastBudget: reserved + more)
       }
       reserved += more

@@ -100,7 +100,7 @@ final class TestServer {
   private var isJoined = false
 
   init(
-    _ repository: TestRepository, budgetBytes: Int = 256 << 20, threadCount: Int = 1,
+    _ repository: TestRepository, budgetBytes: Int = 256 << 20, threadCount: Int = 1, budget given: MemoryBudget? = nil,
     change: (inout ServerConfiguration) -> Void = { _ in }
   ) throws {
     var configuration = ServerConfiguration(
@@ -109,7 +109,7 @@ final class TestServer {
     // Whatever goes on in this machine's memory is not the test's.
     configuration.systemRoot = repository.path + "/system"
     change(&configuration)
-    let budget = MemoryBudget(limitByteCount: budgetBytes)
+    let budget = given ?? MemoryBudget(limitByteCount: budgetBytes)
     let pool = try ThreadPool(threadCount: threadCount, budget: budget)
     let server = try Server(configuration, kernels: .best, pool: pool, budget: budget)
     try server.start()
