@@ -228,6 +228,8 @@ final class Barrier: @unchecked Sendable {
 
   /// A part that would wait decodes `weights` that will be needed instead, as long as there are any.
   func wait(helping weights: WeightStore? = nil, part: Int = 0) {
+    // Read before arriving: once all have arrived the next run may change them.
+    let (count, spins) = (count, spins)
     if count == 1 { return }
     let current = phase.load()
     if arrived.add(1) == count {
