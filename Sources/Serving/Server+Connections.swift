@@ -3,7 +3,8 @@ import Protocols
 import System
 
 extension Server {
-  var connectionCount: Int { connections.count - freeSlots.count }
+  /// Any thread may ask.
+  var connectionCount: Int { Int(openConnections.load()) }
 
   // MARK: Coming and going
 
@@ -66,6 +67,7 @@ extension Server {
     do throws(SystemError) {
       try poll.add(connection.socket.descriptor, connection.interest, token: token)
       connections[slot] = connection
+      openConnections.add(1)
     } catch {
       freeSlots.append(slot)
     }
@@ -104,6 +106,7 @@ extension Server {
     residents.sequences.close(connection.token)
     connections[connection.slot] = nil
     freeSlots.append(connection.slot)
+    openConnections.add(UInt32.max)
     spareReceiveMemory = spareReceiveMemory ?? connection.memory
     resumeAccepting()
   }

@@ -46,6 +46,8 @@ public final class Server: @unchecked Sendable {
   /// Memory for one more client, so that somebody can always ask what is wrong.
   var spareReceiveMemory: Buffer?
   var freeSlots: [Int]
+  /// How many there are.
+  let openConnections = Futex()
   var acceptedCount: UInt64 = 0
   /// Whether the listener is watched; it is not while the process is out of descriptors.
   var isAccepting = false
