@@ -1,5 +1,6 @@
 import Power
 import Protocols
+import Signatures
 
 @testable import Devices
 @testable import Serving
@@ -11,6 +12,22 @@ enum FileTargets {
     do throws(ProtocolError) {
       let configuration = try ModelConfiguration(parsing: bytes)
       precondition(configuration.periodNanoseconds >= 0 && configuration.labels.count <= ServingLimits.labelsMax)
+    } catch {
+      precondition(!error.message.isEmpty)
+    }
+  }
+
+  /// Minisign's files: a signature, or keys.
+  static func signature(_ bytes: UnsafeRawBufferPointer) {
+    do throws(SignatureError) {
+      if bytes.first == UInt8(ascii: "k") {
+        var keys = TrustedKeys()
+        try keys.add(parsing: Array(bytes.dropFirst()))
+        precondition(!keys.keys.isEmpty && keys.keys.count <= TrustedKeys.countMax)
+      } else {
+        let signature = try Signature(parsing: Array(bytes))
+        precondition(signature.key.text.utf8.count == 16)
+      }
     } catch {
       precondition(!error.message.isEmpty)
     }

@@ -23,6 +23,7 @@ enum Fuzzer {
     ("profile", FileTargets.profile),
     ("target", FileTargets.target),
     ("trace", FileTargets.readings),
+    ("signature", FileTargets.signature),
   ]
 
   /// Bytes of one allocation that no input may cause: far above what a few kilobytes need.

@@ -6,7 +6,7 @@
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 cd "$here/../.."
-targets="tflite thimble graph table source http json infer predict region reply call answer config profile target trace"
+targets="tflite thimble graph table source http json infer predict region reply call answer config profile target trace signature"
 limit=-max_total_time=3
 build=.build-fuzz
 options=(--sanitize fuzzer)
@@ -37,7 +37,7 @@ status=0
 for target in $targets; do
   mkdir -p "$build/corpus/$target" "$build/seeds/$target" "$here/seeds/$target"
   dictionary=(-dict="$here/json.dict")
-  case $target in tflite | thimble | graph | table | source | call) dictionary=() ;; esac
+  case $target in tflite | thimble | graph | table | source | call | signature) dictionary=() ;; esac
   log=$build/$target.log
   if ! THIMBLE_FUZZ_TARGET=$target "$program" "$limit" -timeout=5 -rss_limit_mb=512 -malloc_limit_mb=64 -max_len=4096 \
     -print_final_stats=1 -reload=0 "${dictionary[@]}" -artifact_prefix="$build/found/$target-" \
