@@ -25,7 +25,8 @@ public enum ModelFileError: Error, Sendable {
     switch self {
     case .system(let error): error.message
     case .notAModel:
-      "not a .thimble model: the file does not start with THIMBLE; a .tflite file is converted with `thimble import`"
+      "not a .thimble model: the file does not start with THIMBLE; a .tflite file is converted with `thimble import`, and tables "
+        + "are for `thimble inspect` and `serve`"
     case .unsupportedVersion(let version):
       "format version \(version) is newer than this build reads (\(ModelFormat.version)); import the model again or update thimble"
     case .wrongSize(let expected, let actual):

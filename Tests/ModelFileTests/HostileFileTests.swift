@@ -142,7 +142,8 @@ import Testing
   @Test func otherFilesAreRefused() throws {
     var random = XorShift(4)
     let text =
-      "not a .thimble model: the file does not start with THIMBLE; a .tflite file is converted with `thimble import`"
+      "not a .thimble model: the file does not start with THIMBLE; a .tflite file is converted with `thimble import`, and tables "
+      + "are for `thimble inspect` and `serve`"
     #expect(try attack([], &random) == text)
     #expect(try attack(try SharedFiles.bytes(SharedFiles.digits), &random) == text)
     #expect(
