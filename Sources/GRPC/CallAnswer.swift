@@ -41,7 +41,7 @@ public struct CallAnswer: Equatable, Sendable {
   /// The same of an event of a generation, whose tensors are JSON.
   public init(event: UnsafeRawBufferPointer, isLast: Bool = false) throws(CallError) {
     guard let json = try? JSON(parsing: event) else { throw .unexpectedAnswer }
-    if let error = json["error"]?.string { throw .init(.internal, error) }
+    if let error = json["error"]?.string { throw error.isEmpty ? .unexpectedAnswer : .init(.internal, error) }
     guard let outputs = json["outputs"]?.array, let response = try? InferenceClientResponse(parsing: event),
       outputs.count == response.outputs.count
     else { throw .unexpectedAnswer }

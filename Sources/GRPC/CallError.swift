@@ -51,8 +51,9 @@ public struct CallError: Error, Equatable, Sendable {
 
   /// The error that the daemon answered.
   public init(httpStatus: Int, body: UnsafeRawBufferPointer) {
-    let text = (try? JSON(parsing: body))?["error"]?.string
-    self.init(CallStatus(httpStatus: httpStatus), text ?? "the daemon answered with HTTP status \(httpStatus)")
+    let text = (try? JSON(parsing: body))?["error"]?.string ?? ""
+    self.init(
+      CallStatus(httpStatus: httpStatus), text.isEmpty ? "the daemon answered with HTTP status \(httpStatus)" : text)
   }
 
   /// The message as a header carries it: all but printable ASCII escaped, and the percent sign.

@@ -79,6 +79,11 @@ import Testing
     #expect(throws: CallError(.internal, "why")) {
       try answer(#"{"error":"why"}"#) { try CallAnswer(event: $0) }
     }
+    // An error that says nothing is none of the daemon's.
+    #expect(throws: CallError.unexpectedAnswer) { try answer(#"{"error":""}"#) { try CallAnswer(event: $0) } }
+    #expect(throws: CallError(.unavailable, "the daemon answered with HTTP status 503")) {
+      try answer(#"{"error":""}"#) { try CallAnswer(inference: $0, httpStatus: 503, headerContentLength: nil) }
+    }
     #expect(throws: CallError.unexpectedAnswer) {
       try answer(#"{"outputs":[{"name":"a","datatype":"INT64","shape":[99999999],"data":[]}]}"#) {
         try CallAnswer(event: $0)
