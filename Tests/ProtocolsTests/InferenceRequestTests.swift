@@ -192,7 +192,7 @@ func parsed(_ body: [UInt8], headerContentLength: Int? = nil) throws(ProtocolErr
     #expect(long.message.utf8.count < 300)
     #expect(
       ProtocolError.datatypeUnknown(tensor: "x", datatype: "F").message
-        == #"tensor "x" has the unknown datatype "F": use UINT8, INT8, INT16, INT32, INT64, FP32, BOOL"#)
+        == #"tensor "x" has the unknown datatype "F": use UINT8, INT8, INT16, INT32, INT64, FP32, BOOL, BYTES"#)
   }
 
   @Test func refusesBuffersOfAnotherSize() throws {

@@ -27,7 +27,7 @@ import Testing
   }
 
   @Test func sizes() {
-    #expect(ElementType.allCases.map(\.byteCount) == [1, 1, 2, 4, 8, 4, 1])
+    #expect(ElementType.allCases.map(\.byteCount) == [1, 1, 2, 4, 8, 4, 1, 1])
     #expect(ElementType.allCases.filter(\.isQuantizedByte) == [.uint8, .int8])
     #expect(ElementType(name: "uint8") == nil)
   }
