@@ -37,6 +37,13 @@ void thimble_mark(int32_t mark) { getpgid(0x4D4B0000 | mark); }
 const char *thimble_environment(const char *name) { return getenv(name); }
 const char *thimble_error_text(int32_t error_number) { return strerror(error_number); }
 
+extern const char thimble_tools_begin[] __attribute__((weak));
+extern const char thimble_commands_begin[] __attribute__((weak));
+extern const char thimble_commands_end[] __attribute__((weak));
+thimble_code_aside thimble_find_code_aside(void) {
+  return (thimble_code_aside){(uintptr_t)thimble_tools_begin, (uintptr_t)thimble_commands_begin, (uintptr_t)thimble_commands_end};
+}
+
 // Embedded Swift has no CommandLine: the arguments are read once from /proc, by the main thread before any other starts.
 static char *arguments;
 static size_t arguments_length;

@@ -14,10 +14,20 @@ public final class ProgramReservation: Sendable {
   /// come needs no guess.
   private static let populatedByteCountMax = 4 << 20
 
-  public init(budget: MemoryBudget) throws(MemoryError) {
-    // Every page of the program and its libraries counts, touched or not. A file's size says little: symbols are never mapped.
-    let files = Process.mappedFiles ?? []
+  /// `duty`: what this process runs of the program.
+  public init(budget: MemoryBudget, for duty: Process.Duty) throws(MemoryError) {
+    // Every page of the program and its libraries that may be touched counts, touched or not. A file's size says little: symbols
+    // are never mapped.
+    let unused = Process.unusedCode(duty)
+    let files = (Process.mappedFiles ?? []).flatMap { file in
+      [
+        file.lowerBound..<max(min(file.upperBound, unused.lowerBound), file.lowerBound),
+        min(max(file.lowerBound, unused.upperBound), file.upperBound)..<file.upperBound,
+      ]
+    }
     let fileByteCount = files.reduce(0) { $0 + $1.count }
+    // What of it the command line has been read with goes before the rest comes.
+    Process.letGo(unused)
     if fileByteCount <= ProgramReservation.populatedByteCountMax { for range in files { Process.populate(range) } }
     let peak = Process.peakResidentByteCount
     let anonymous = Process.memoryByteCount("RssAnon") ?? peak

@@ -85,6 +85,36 @@ public enum Process {
     return ranges
   }
 
+  /// What a process of the program is for, which says what code it runs: see targets/code-order.lds.
+  public enum Duty {
+    case serving
+    /// The commands that run models themselves.
+    case computing
+    /// The others: they import, report and ask.
+    case everything
+  }
+
+  /// Addresses of code that a process never runs, and whose pages so stay away: without the ends that Linux makes resident
+  /// together with their neighbours (`fault_around_bytes`, 64 KiB). Empty where the program was linked in another order.
+  public static func unusedCode(_ duty: Duty) -> Range<UInt> {
+    let code = thimble_find_code_aside()
+    let end: UInt
+    switch duty {
+    case .serving: end = code.commands_end
+    case .computing: end = code.commands_begin
+    case .everything: return 0..<0
+    }
+    let around: UInt = 64 << 10
+    let (up, overflows) = code.tools_begin.addingReportingOverflow(around - 1)
+    let (first, last) = (up & ~(around - 1), end & ~(around - 1))
+    return overflows || first >= last ? 0..<0 : first..<last
+  }
+
+  /// Lets go of pages of a mapped file; who touches one gets it again.
+  public static func letGo(_ range: Range<UInt>) {
+    if let base = UnsafeMutableRawPointer(bitPattern: range.lowerBound) { _ = thimble_release_pages(base, range.count) }
+  }
+
   /// Makes pages of a mapped file resident now, as far as the kernel can (Linux 5.14).
   public static func populate(_ range: Range<UInt>) {
     if let base = UnsafeRawPointer(bitPattern: range.lowerBound) { _ = thimble_populate_pages(base, range.count) }

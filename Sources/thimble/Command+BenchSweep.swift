@@ -48,7 +48,7 @@ extension Command {
     }
     // Only to say what the program takes, as `thimble plan` does.
     let budget = MemoryBudget(limitByteCount: Int.max)
-    let program = try Engine.reserveProgram(budget)
+    let program = try Engine.reserveProgram(budget, for: .computing)
     let taken = budget.reservedByteCount
     var (least, full) = (0, 0)
     var leasts: [Int] = []

@@ -30,7 +30,7 @@ extension Command {
     let wanted = try arguments.byteCount("memory-budget")
     // Only to say what the program takes: to plan takes what it takes.
     let budget = MemoryBudget(limitByteCount: Int.max)
-    let program = try Engine.reserveProgram(budget)
+    let program = try Engine.reserveProgram(budget, for: .computing)
     let taken = budget.reservedByteCount + (threads - 1) * Thread.stackByteCount
     let rates = DeviceRates.of(kernels, budget: budget)
     let file = try ModelOpening.open(path, budget: budget)

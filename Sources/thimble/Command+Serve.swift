@@ -91,7 +91,7 @@ extension Command {
       isolation.enter(keepsCapabilities: configuration.user != nil)
       configuration.filtersCalls = true
     }
-    let engine = try Engine(arguments)
+    let engine = try Engine(arguments, for: .serving)
     do throws(ServingError) {
       let server = try Server(
         configuration, kernels: engine.kernels, pool: engine.pool, budget: engine.budget, signals: signals)

@@ -82,14 +82,16 @@ struct Engine {
     return try? TargetDirectory(TargetDirectory.installedPath).recognised()
   }
 
-  static func reserveProgram(_ budget: MemoryBudget) throws(CommandError) -> ProgramReservation {
-    do { return try ProgramReservation(budget: budget) } catch { throw .failure(error.message) }
+  static func reserveProgram(
+    _ budget: MemoryBudget, for duty: Process.Duty = .everything
+  ) throws(CommandError) -> ProgramReservation {
+    do { return try ProgramReservation(budget: budget, for: duty) } catch { throw .failure(error.message) }
   }
 
-  init(_ arguments: Arguments) throws(CommandError) {
+  init(_ arguments: Arguments, for duty: Process.Duty = .computing) throws(CommandError) {
     let budget = try Engine.budget(arguments)
     kernels = try Engine.kernels(arguments)
-    program = try Engine.reserveProgram(budget)
+    program = try Engine.reserveProgram(budget, for: duty)
     let threads = try Engine.threadCount(arguments)
     do { pool = try ThreadPool(threadCount: threads, budget: budget) } catch { throw .failure(error.message) }
     self.budget = budget

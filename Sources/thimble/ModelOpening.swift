@@ -54,7 +54,10 @@ enum ModelOpening {
 
   private static func importToMemory(_ path: String, _ budget: MemoryBudget) throws(CommandError) -> File {
     let source = try map(path)
-    let imported = try importModel(source, path: path, budget: budget)
+    // Whoever runs a model has no room for what imports it before, nor afterwards.
+    let code = Process.unusedCode(.computing)
+    defer { Process.letGo(code) }
+    let imported = try importModel(source, path: path, extraByteCount: code.count, budget: budget)
     do throws(ModelFileError) {
       let file: File
       do { file = try File(inMemory: "thimble-model") } catch { throw .system(error) }

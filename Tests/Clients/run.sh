@@ -34,6 +34,7 @@ tail -c +21 "$project/models/digits/heldout.bin" | head -c 64 > "$directory/seve
 "$directory/classify" "$directory/socket" digits "$directory/seven" 3 | tee "$directory/classes"
 grep -q '^7 ' "$directory/classes" || { echo "run.sh: the C example does not see a 7" >&2; status=1; }
 "$venv/bin/python" "$project/Tests/Clients/test_clients.py" "$directory/socket" "$project/models" "$port" || status=$?
+python3 "$project/Tests/Budget/resident_code.py" "$daemon" "$directory/socket" || status=$?
 kill -TERM "$daemon"
 wait "$daemon"
 "$venv/bin/python" "$project/Tests/Clients/tables.py" "$thimble" || status=$?

@@ -7,6 +7,7 @@ swift_usr=$1 bundle=$2
 rm -rf "$bundle"
 mkdir -p "$bundle/aarch64"
 bundle=$(readlink -f "$bundle") sysroot=$bundle/aarch64/sysroot
+order=$(readlink -f "$(dirname "$(readlink -f "$0")")/../code-order.lds")
 bash "$(dirname "$(readlink -f "$0")")/../make-sysroot.sh" arm64 "$swift_usr" aarch64-none-none-elf "$sysroot"
 
 cat > "$bundle/info.json" <<JSON
@@ -28,6 +29,6 @@ cat > "$bundle/aarch64/toolset.json" <<JSON
     "-Xcc", "--target=aarch64-linux-musl", "-Xcc", "--sysroot=$sysroot",
     "-use-ld=lld", "-Xclang-linker", "--target=aarch64-linux-musl", "-Xclang-linker", "--sysroot=$sysroot",
     "-Xclang-linker", "-B$sysroot/usr/lib", "-Xclang-linker", "-static" ] },
-  "linker": { "extraCLIOptions": [ "-L$sysroot/usr/lib", "--gc-sections", "--icf=all", "-lm", "-lswiftUnicodeDataTables" ] } }
+  "linker": { "extraCLIOptions": [ "-L$sysroot/usr/lib", "-T", "$order", "--gc-sections", "--icf=all", "-lm", "-lswiftUnicodeDataTables" ] } }
 JSON
 touch "$bundle/complete"

@@ -45,7 +45,7 @@ cat > "$toolset.new" <<JSON
     "-Xcc", "--target=x86_64-linux-musl", "-Xcc", "--sysroot=$sysroot",
     "-use-ld=lld", "-Xclang-linker", "--target=x86_64-linux-musl", "-Xclang-linker", "--sysroot=$sysroot",
     "-Xclang-linker", "-B$sysroot/usr/lib", "-Xclang-linker", "-static" ] },
-  "linker": { "extraCLIOptions": [ "-L$sysroot/usr/lib", "--gc-sections", "--icf=all", "-lm", "-lswiftUnicodeDataTables" ] } }
+  "linker": { "extraCLIOptions": [ "-L$sysroot/usr/lib", "-T", "$PWD/targets/code-order.lds", "--gc-sections", "--icf=all", "-lm", "-lswiftUnicodeDataTables" ] } }
 JSON
 mv "$toolset.new" "$toolset"
 

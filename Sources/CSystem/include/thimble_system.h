@@ -188,6 +188,12 @@ int32_t thimble_start_talking_process(const char *path, const char *_Nullable co
 int32_t thimble_terminate_process(int32_t process_id);
 // Exit status, or 128 + signal; −EAGAIN while it runs, where the call does not block.
 int32_t thimble_wait_process(int32_t process_id, bool blocks);
+// Where code lies that `targets/code-order.lds` has put aside: the tools', then the commands' that compute. All 0 in a program
+// that was linked without it.
+typedef struct {
+  uintptr_t tools_begin, commands_begin, commands_end;
+} thimble_code_aside;
+thimble_code_aside thimble_find_code_aside(void);
 _Noreturn void thimble_exit(int32_t status);
 _Noreturn void thimble_abort(const char *message);  // says it on stderr first: Embedded release builds drop trap messages
 
