@@ -13,6 +13,15 @@ public struct InferenceRequest: Equatable, Sendable {
   /// How to answer.
   public var form = AnswerForm.openInference
 
+  /// The shape that a raw body has for a model with an input of `rowShape`: of several rows where that is their size.
+  public func rawInputShape(elementType: ElementType, rowShape: Shape) -> Shape {
+    let byteCount = rowShape.elementCount * elementType.byteCount
+    guard let count = rawInput?.count, byteCount > 0, count > byteCount, count % byteCount == 0,
+      rowShape.dimensions.first == 1
+    else { return rowShape }
+    return Shape([count / byteCount] + rowShape.dimensions.dropFirst())
+  }
+
   /// Gives the raw body the name, type and shape of the model's only input. Errors: the body has another size.
   public mutating func bindRawInput(name: String, elementType: ElementType, shape: Shape) throws(ProtocolError) {
     guard let rawInput else { return }

@@ -20,6 +20,9 @@ struct BatchConfiguration: Equatable, Sendable {
     return countMax > 0 ? countMax : max(preferredCounts.max() ?? 0, BatchConfiguration.countMaxUsual)
   }
 
+  /// Rows that one request may bring: as Triton has it, no more than `max_batch_size`.
+  var rowCountMax: Int { countMax > 0 ? countMax : ServingLimits.rowsMax }
+
   /// Requests with which nobody waits for more.
   func wantedCount(of countMax: Int) -> Int { min(countMax, preferredCounts.min() ?? countMax) }
 

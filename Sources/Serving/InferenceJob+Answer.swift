@@ -8,6 +8,8 @@ extension InferenceJob {
   enum Outputs {
     /// In the model, of one of the inferences that ran together, to be copied to the buffer.
     case session(Session, inference: Int, Buffer)
+    /// In a buffer, one output's rows after the other's.
+    case rows(Buffer, count: Int)
     /// In a buffer, where the ensemble has it.
     case ensemble(Ensemble, Buffer)
     /// In the response cache, where it stays.
@@ -40,7 +42,7 @@ extension InferenceJob {
     let encoded: EncodedInference
     do { encoded = try response.encoded() } catch { return Answer(.malformed(error)) }
     switch result {
-    case .session(_, _, let tensors), .ensemble(_, let tensors):
+    case .session(_, _, let tensors), .ensemble(_, let tensors), .rows(let tensors, _):
       return Answer(.ok, contentType: encoded.contentType, body: encoded, tensors: tensors, held: held)
     case .kept(let entry):
       return Answer(.ok, contentType: encoded.contentType, body: encoded, kept: entry, held: held)
@@ -63,7 +65,9 @@ extension InferenceJob {
     _ request: InferenceRequest, of model: LoadedModel, _ result: Outputs, _ shared: SharedTensors?
   ) throws(SharedMemoryError) -> InferenceResponse {
     let ports = model.outputs
-    let wanted = wanted(request, of: ports)
+    let wanted = wantedOutputs(request, of: ports)
+    var rowCount = 1
+    if case .rows(_, let count) = result { rowCount = count }
     var offset = 0
     var outputs: [InferenceOutput] = []
     outputs.reserveCapacity(wanted.count)
@@ -71,7 +75,7 @@ extension InferenceJob {
       let port = ports[index]
       let requested = request.outputs.isEmpty ? nil : request.outputs[place]
       let outside = try requested.flatMap { (requested) throws(SharedMemoryError) in
-        try shared?.output(place, requested, count: port.byteCount)
+        try shared?.output(place, requested, count: port.byteCount * rowCount)
       }
       let bytes: UnsafeMutableRawBufferPointer
       switch result {
@@ -83,6 +87,12 @@ extension InferenceJob {
           offset += aligned(port.byteCount)
         }
         session.readOutput(index, of: inference, into: bytes)
+      case .rows(let tensors, _):
+        let byteCount = port.byteCount * rowCount
+        let made = UnsafeMutableRawBufferPointer(rebasing: tensors.bytes[offset..<offset + byteCount])
+        offset += aligned(byteCount)
+        outside?.copyMemory(from: UnsafeRawBufferPointer(made))
+        bytes = outside ?? made
       case .ensemble(let ensemble, let tensors):
         let made = UnsafeMutableRawBufferPointer(rebasing: tensors.bytes[ensemble.outputRanges[index]])
         outside?.copyMemory(from: UnsafeRawBufferPointer(made))
@@ -93,7 +103,9 @@ extension InferenceJob {
       }
       outputs.append(
         InferenceOutput(
-          name: port.name, elementType: port.elementType, shape: port.shape, bytes: UnsafeRawBufferPointer(bytes),
+          name: port.name, elementType: port.elementType,
+          shape: rowCount == 1 ? port.shape : Shape([rowCount] + port.shape.dimensions.dropFirst()),
+          bytes: UnsafeRawBufferPointer(bytes),
           requested: requested, parameters: request.parameters,
           labels: model.configuration.labels, hasBatchDimension: port.shape.rank >= 2))
     }
@@ -104,21 +116,26 @@ extension InferenceJob {
   }
 
   /// All outputs in the model's order, or those named in the request's order.
-  private static func wanted(_ request: InferenceRequest, of ports: [Session.Port]) -> [Int] {
+  static func wantedOutputs(_ request: InferenceRequest, of ports: [Session.Port]) -> [Int] {
     request.outputs.isEmpty
       ? Array(ports.indices) : request.outputs.compactMap { output in ports.firstIndex { $0.name == output.name } }
   }
 
   /// Bytes of the outputs that the request asks for in its answer.
   static func outputByteCount(_ request: InferenceRequest, of model: LoadedModel) -> Int {
-    wanted(request, of: model.outputs).enumerated().reduce(0) {
+    wantedOutputs(request, of: model.outputs).enumerated().reduce(0) {
       let (place, index) = $1
       let isOutside = !request.outputs.isEmpty && request.outputs[place].shared != nil
       return isOutside ? $0 : $0 + aligned(model.outputs[index].byteCount)
     }
   }
 
-  private static func aligned(_ byteCount: Int) -> Int { (byteCount + 63) / 64 * 64 }
+  /// The same of several rows, wherever they go in the end.
+  static func outputByteCount(_ request: InferenceRequest, of model: LoadedModel, rowCount: Int) -> Int {
+    wantedOutputs(request, of: model.outputs).reduce(0) { $0 + aligned(model.outputs[$1].byteCount * rowCount) }
+  }
+
+  static func aligned(_ byteCount: Int) -> Int { (byteCount + 63) / 64 * 64 }
 
   /// The inputs' bytes in the model's order; nil where one has to be parsed, or they are too many for the event loop.
   static func binaryInputs(

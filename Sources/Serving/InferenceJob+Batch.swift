@@ -28,7 +28,7 @@ extension InferenceJob {
     for job in jobs {
       do throws(ServingError) {
         let (model, request, body) = try job.parsed()
-        guard model === self.model, !request.parameters.wantsProfile else {
+        guard model === self.model, !request.parameters.wantsProfile, job.rowCount == 1 else {
           job.run()
           continue
         }

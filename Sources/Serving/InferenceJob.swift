@@ -28,7 +28,10 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   var durations = ModelMetrics.Durations()
   /// Time of the run times its threads; 0 where nothing ran.
   var coreNanoseconds: Int64 = 0
-  private var batch = 1
+  /// Rows that the request brings: inputs `[n, …]` of a model whose own are `[1, …]`.
+  private(set) var rowCount = 1
+  /// What statistics count: rows times the model's own batch.
+  private var inferenceCount = 1
   /// How many requests it ran together with, itself included; 0: another one of them stands for the run.
   var togetherCount = 1
   /// Whether the version was chosen among those that share the model's requests. Set before it is submitted.
@@ -74,7 +77,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
 
   /// May run together with others that bring nothing but inputs.
   private func setBatchTerms(_ model: LoadedModel) {
-    guard model.isNetwork, model.sequenceLayout == nil, stream == nil, !isTraced,
+    guard model.isNetwork, model.sequenceLayout == nil, stream == nil, !isTraced, rowCount == 1,
       model.configuration.periodNanoseconds == 0, request.map({ !$0.parameters.wantsProfile }) ?? true
     else { return }
     let batches = model.configuration.queue.batches
@@ -116,7 +119,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
 
   /// After `prepare`: whether only the run may take long. What the answer as JSON takes counts as the run.
   var isShort: Bool {
-    guard let request, let model, !request.parameters.wantsProfile, !isTraced else { return false }
+    guard let request, let model, !request.parameters.wantsProfile, !isTraced, rowCount == 1 else { return false }
     // Members of an ensemble may be asleep.
     return model.residency.state == .awake && model.configuration.periodNanoseconds == 0 && model.isNetwork
   }
@@ -124,7 +127,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   /// After `prepare`: the answer to a request in binary whose result is kept. The worker need not know of it.
   func keptAnswer() -> Answer? {
     guard let request, let model, let body, !request.parameters.wantsProfile, !isTraced, model.exchange != nil,
-      stream == nil,
+      stream == nil, rowCount == 1,
       residents.responses.figures.entryCount > 0,
       let inputs = InferenceJob.binaryInputs(request, body, shared, of: model),
       (try? model.checkReadiness()) != nil
@@ -170,8 +173,8 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     switch result {
     case .success(let answer):
       durations.requestNanoseconds = elapsed
-      isHit ? metrics.hit(durations) : metrics.succeeded(durations, batch: batch, togetherCount: togetherCount)
-      for run in memberRuns { server.metrics(of: run.model).succeeded(run.durations, batch: batch) }
+      isHit ? metrics.hit(durations) : metrics.succeeded(durations, batch: inferenceCount, togetherCount: togetherCount)
+      for run in memberRuns { server.metrics(of: run.model).succeeded(run.durations, batch: inferenceCount) }
       memberRuns = []
       if coreNanoseconds > 0 { server.charge(self, coreNanoseconds: coreNanoseconds) }
       if isShared { server.noteShared(metrics, nil) }
@@ -233,6 +236,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
 
   private func execute() throws(ServingError) -> Answer {
     let (model, request, body) = try parsed()
+    if rowCount > 1 { return try executeRows(model, request, body) }
     let entry = request.parameters.wantsProfile || stream != nil ? nil : residents.responses.room(for: model)
     if let entry, let found = try keptResult(request, body, of: model, entry) {
       return try InferenceJob.answer(request, of: model, .kept(found), shared, residents, effort: nil, profile: nil)
@@ -260,11 +264,9 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     // Waking the model counts as waiting.
     let start = Clock.nowNanoseconds
     durations.queueNanoseconds = start - receivedNanoseconds
-    guard start <= latestStartNanoseconds else { throw tooLate }
+    try checkStart(start)
     // Found now: once the model has run, nothing may move before its outputs have been read.
-    let tensors = try residents.findingRoom(sparing: model) { () throws(MemoryError) in
-      try residents.buffers.take(outputByteCount)
-    }
+    let tensors = try take(outputByteCount, model)
     var profile: RequestProfile?
     if request.parameters.wantsProfile || isTraced {
       profile = try RequestProfile(session, model, residents, isTraced: isTraced)
@@ -316,6 +318,14 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     return answer
   }
 
+  func checkStart(_ nanoseconds: Int64) throws(ServingError) {
+    guard nanoseconds <= latestStartNanoseconds else { throw tooLate }
+  }
+
+  func take(_ byteCount: Int, _ model: LoadedModel) throws(ServingError) -> Buffer {
+    try residents.findingRoom(sparing: model) { () throws(MemoryError) in try residents.buffers.take(byteCount) }
+  }
+
   /// Gives the request's memory back once its inputs have been read.
   func endBody() {
     body?.giveBack()
@@ -358,42 +368,20 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
         : try InferenceRequest(parsing: body.bytes, headerContentLength: headerContentLength)
       if request.rawInput != nil, model.inputs.count == 1 {
         let port = model.inputs[0]
-        try request.bindRawInput(name: port.name, elementType: port.elementType, shape: port.shape)
+        let shape = request.rawInputShape(elementType: port.elementType, rowShape: port.shape)
+        try request.bindRawInput(name: port.name, elementType: port.elementType, shape: shape)
       }
     } catch {
       throw .malformed(error)
     }
     if stream != nil { try heedStream(&request) }
-    try request.check(against: model)
-    do { shared = try SharedTensors(request, of: model, regions, for: client) } catch { throw .sharedMemory(error) }
+    rowCount = try request.checkedRowCount(of: model, isStream: stream != nil)
+    do { shared = try SharedTensors(request, of: model, rowCount: rowCount, regions, for: client) } catch {
+      throw .sharedMemory(error)
+    }
     if request.keptByteCount <= ServingLimits.unreservedBytesMax { requestMemory = nil }
     heed(request.parameters, of: model)
-    batch = max(1, model.inputs.first?.shape.dimensions.first ?? 1)
+    inferenceCount = rowCount * max(1, model.inputs.first?.shape.dimensions.first ?? 1)
     self.request = request
-  }
-
-  /// Calls `write` with each input's index and what decodes it over all of its memory.
-  func writeInputs(
-    _ request: InferenceRequest, _ body: RequestBody, of model: LoadedModel,
-    _ write: (Int, (UnsafeMutableRawBufferPointer) throws(ProtocolError) -> Void) throws(ProtocolError) -> Void
-  ) throws(ServingError) {
-    for index in model.inputs.indices {
-      guard let (input, source) = encoded(index, request, body, of: model) else { continue }
-      do throws(ProtocolError) {
-        try write(index) { (bytes) throws(ProtocolError) in try input.decode(from: source, into: bytes) }
-      } catch {
-        throw .malformed(error)
-      }
-    }
-    do { try shared?.check() } catch { throw .sharedMemory(error) }
-  }
-
-  /// What the request says of one of the model's inputs, and the memory that it says it of. All are there: it was checked before.
-  func encoded(
-    _ index: Int, _ request: InferenceRequest, _ body: RequestBody, of model: LoadedModel
-  ) -> (InferenceTensor, UnsafeRawBufferPointer)? {
-    let name = model.inputs[index].name
-    guard let place = request.inputs.firstIndex(where: { $0.name == name }) else { return nil }
-    return (request.inputs[place], shared?.input(place) ?? body.bytes)
   }
 }

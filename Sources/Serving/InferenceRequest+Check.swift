@@ -3,13 +3,16 @@ import Runtime
 import Tensors
 
 extension InferenceRequest {
-  /// Compares the request with the model. Errors: an input that is missing, unknown or of another type or shape, an
-  /// output that is unknown or asked for twice.
-  func check(against model: LoadedModel) throws(ServingError) {
+  /// Compares the request with the model; returns how many rows it brings: more than one where all inputs are `[n, …]` and the
+  /// model's `[1, …]`. Errors: an input that is missing, unknown or of another type or shape, more rows than may be, an output that
+  /// is unknown or asked for twice.
+  func checkedRowCount(of model: LoadedModel, isStream: Bool) throws(ServingError) -> Int {
     if let ports = model.tablePorts {
       _ = try TableQuery(self, of: model, ports)
-      return
+      return 1
     }
+    let takesRows = model.takesRows && !isStream && !parameters.wantsProfile
+    var rowCount: Int?
     for input in inputs where !model.inputs.contains(where: { $0.name == input.name }) {
       throw .inputUnknown(model: model.name, input: input.name)
     }
@@ -20,9 +23,14 @@ extension InferenceRequest {
       guard input.elementType == port.elementType else {
         throw .inputType(input: port.name, expected: port.elementType, actual: input.elementType)
       }
-      guard input.shape == port.shape else {
+      guard let count = input.rowCount(of: port.shape), count == 1 || takesRows, count == rowCount ?? count else {
         throw .inputShape(input: port.name, expected: port.shape, actual: input.shape)
       }
+      rowCount = count
+    }
+    let countMax = model.configuration.queue.batches.rowCountMax
+    if let rowCount, rowCount > countMax {
+      throw .rowsTooMany(model: model.name, count: rowCount, countMax: countMax)
     }
     for (index, output) in outputs.enumerated() {
       guard model.outputs.contains(where: { $0.name == output.name }) else {
@@ -32,6 +40,7 @@ extension InferenceRequest {
         throw .outputRepeated(output: output.name)
       }
     }
+    return rowCount ?? 1
   }
 
   /// About the heap bytes that the request's own texts take.

@@ -186,6 +186,12 @@ final class LoadedModel: @unchecked Sendable {
   /// Whether it runs a network of its own.
   var isNetwork: Bool { ensemble == nil && tablePorts == nil }
 
+  /// Whether a request may bring several rows: it keeps nothing from one to the next, and all tensors are of batch 1.
+  var takesRows: Bool {
+    isNetwork && sequenceLayout == nil
+      && (inputs + outputs).allSatisfy { $0.shape.rank > 1 && $0.shape.dimensions.first == 1 }
+  }
+
   /// Whether what it runs with is in memory. The worker's.
   var isAwake: Bool { session != nil || table != nil }
 

@@ -23,6 +23,9 @@ extension ServingError {
       "input \(input) is of type \(expected.name), not \(actual.name)"
     case .inputShape(let input, let expected, let actual):
       "input \(input) has the shape \(expected.description), not \(actual.description)"
+    case .rowsTooMany(let model, let count, let countMax):
+      "model \(model) takes at most \(countMax) rows a request, not \(count): send them in several, or say \"max_batch_size\" in its "
+        + "config.json"
     case .outputUnknown(let model, let output):
       "model \(model) has no output \(ServingError.quoted(output)): GET /v2/models/\(model) describes it"
     case .sharedMemory(let error): error.message

@@ -16,6 +16,7 @@ public enum ServingError: Error, Sendable {
   case inputUnknown(model: String, input: String)
   case inputType(input: String, expected: ElementType, actual: ElementType)
   case inputShape(input: String, expected: Shape, actual: Shape)
+  case rowsTooMany(model: String, count: Int, countMax: Int)
   case outputUnknown(model: String, output: String)
   case outputRepeated(output: String)
   case sharedMemory(SharedMemoryError)
@@ -95,7 +96,7 @@ extension ServingError {
       .memberUnavailable:
       .notFound
     case .methodNotAllowed: .methodNotAllowed
-    case .inputMissing, .inputUnknown, .inputType, .inputShape, .outputUnknown, .outputRepeated,
+    case .inputMissing, .inputUnknown, .inputType, .inputShape, .rowsTooMany, .outputUnknown, .outputRepeated,
       .sequenceMissing, .sequenceUnknown, .notGenerating, .tableQuery:
       .badRequest
     case .queueFull, .tooManySequences, .modelQueueFull, .clientQueueFull, .clientMemory, .cancelled,

@@ -76,6 +76,8 @@ public struct ServingLimits: Sendable {
   static let variationBytes = 48 << 10
   /// Requests that run together at most, and how long one may wait for others.
   static let batchMax = 64
+  /// Rows of one request, where the model's configuration does not say. Others wait for all of them.
+  static let rowsMax = 256
   static let batchDelayMicrosMax = 1_000_000
   /// How often one exchange may wait for others to give up memory: once for each time that its body grows, and its answer.
   static let roomRequestsMax = 12

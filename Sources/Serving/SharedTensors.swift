@@ -10,7 +10,8 @@ struct SharedTensors: Sendable {
 
   /// Nil where all tensors are in the body. Errors: a region that is not there, a tensor that does not fit its place.
   init?(
-    _ request: InferenceRequest, of model: LoadedModel, _ regions: SharedRegions, for client: SharedRegions.Client
+    _ request: InferenceRequest, of model: LoadedModel, rowCount: Int, _ regions: SharedRegions,
+    for client: SharedRegions.Client
   ) throws(SharedMemoryError) {
     guard request.hasSharedTensors else { return nil }
     for input in request.inputs {
@@ -29,7 +30,7 @@ struct SharedTensors: Sendable {
       }
       let region = try regions.region(reference.region, for: client)
       guard region.isWritable else { throw .notWritable(region: reference.region) }
-      let needed = model.outputs.first { $0.name == output.name }?.byteCount ?? 0
+      let needed = rowCount * (model.outputs.first { $0.name == output.name }?.byteCount ?? 0)
       guard needed <= reference.byteCount else {
         throw .outputTooLarge(output: output.name, neededByteCount: needed, byteCount: reference.byteCount)
       }

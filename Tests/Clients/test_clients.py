@@ -201,6 +201,25 @@ def test_triton_classifies():
         assert result.get_response()["id"] == "7"
 
 
+def test_triton_rows():
+    """Many pictures in one request get what each gets alone."""
+    with client() as http:
+        batch = np.stack([pictures[index].reshape(8, 8, 1) for index in range(200)])
+        tensor = triton.InferInput("image", list(batch.shape), "UINT8")
+        singles = np.concatenate([triton_infer(http, pictures[index]).as_numpy("probabilities") for index in range(200)])
+        for binary in True, False:
+            tensor.set_data_from_numpy(batch, binary_data=binary)
+            body, length = triton.InferenceServerClient.generate_request_body([tensor])
+            headers = {} if length is None else {"Inference-Header-Content-Length": str(length)}
+            reply = http.post("/v2/models/digits/infer", content=body, headers=headers)
+            assert reply.status_code == 200, reply.text
+            length = reply.headers.get("Inference-Header-Content-Length")
+            result = triton.InferResult.from_response_body(reply.content, header_length=length and int(length))
+            assert np.array_equal(result.as_numpy("probabilities"), singles)
+        rows = http.post("/v1/models/digits:predict", json={"instances": batch[:9].tolist()}).json()["predictions"]
+        assert np.array_equal(np.array(rows), singles[:9])
+
+
 def test_triton_parameters():
     with client() as http:
         result = triton_infer(
@@ -294,7 +313,10 @@ def test_triton_settings_and_versions():
         assert any(event.get("cat") == "operator" for event in events)
         row = triton_client.get_inference_statistics("digits", "1")["model_stats"][0]
         assert row["batch_stats"][0]["batch_size"] == 1
-        assert row["batch_stats"][0]["compute_infer"] == row["inference_stats"]["compute_infer"]
+        # Of requests of several rows, too.
+        batches = {batch["batch_size"]: batch["compute_infer"] for batch in row["batch_stats"]}
+        assert 1 in batches and all(
+            sum(batch[kind] for batch in batches.values()) == row["inference_stats"]["compute_infer"][kind] for kind in ("count", "ns"))
         # A load with another configuration; with a file it is refused.
         override = json.dumps({"version_labels": {"stable": 1}, "traffic": {"1": 1}})
         triton_client.load_model("digits", config=override)
