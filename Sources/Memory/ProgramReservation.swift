@@ -7,9 +7,9 @@ public final class ProgramReservation: Sendable {
 
   /// Small heap objects (names, tables, connections' bookkeeping) that are not reserved one by one; measured at 50 KiB.
   public static let heapByteCount = 96 * 1024
-  /// What a process of this program may have resident at its start more than another one: pages of its stack, by chance and by
-  /// its arguments.
-  public static let variationByteCount = 16 * 1024
+  /// What a process has resident at its start beside files: 60 to 80 KiB, by chance and by its arguments, of its stack and data. All
+  /// reserve the same, so that what is planned by one of them holds for any other.
+  private static let startByteCount = 84 * 1024
   /// A program of at most so many bytes is made resident at once: its pages come in the course of time anyway, and what has
   /// come needs no guess.
   private static let populatedByteCountMax = 4 << 20
@@ -31,7 +31,7 @@ public final class ProgramReservation: Sendable {
     if fileByteCount <= ProgramReservation.populatedByteCountMax { for range in files { Process.populate(range) } }
     let peak = Process.peakResidentByteCount
     let anonymous = Process.memoryByteCount("RssAnon") ?? peak
-    let resident = max(peak, anonymous + fileByteCount)
+    let resident = max(peak, max(anonymous, ProgramReservation.startByteCount) + fileByteCount)
     // Together first, so that a refusal names what both take.
     try budget.check(resident + ProgramReservation.heapByteCount)
     self.files = try budget.reserve(fileByteCount, for: .program, kind: .mapped)

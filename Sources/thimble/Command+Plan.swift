@@ -35,8 +35,7 @@ extension Command {
     let rates = DeviceRates.of(kernels, budget: budget)
     let file = try ModelOpening.open(path, budget: budget)
     let forecast = MemoryForecast(
-      file, threadCount: threads, rates: rates, takenByteCount: taken,
-      marginByteCount: ProgramReservation.variationByteCount)
+      file, threadCount: threads, rates: rates, takenByteCount: taken)
     _ = program
     if arguments.has("verify") {
       let isKept = try PlanVerification(

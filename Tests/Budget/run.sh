@@ -37,7 +37,7 @@ step "a neighbour eats until it is killed" \
   neighbour.py "$thimble" "$directory/zoo" --memory-budget $budget --room 64M --seconds 5 --overeat --step 16M
 step "versions swapped under load" swap_load.py "$thimble" "$(ls "$directory"/zoo/* | head -1)" --memory-budget $budget --swaps 27
 step "requests that run together" \
-  batch_load.py "$thimble" "$(ls "$directory"/models/wide*)" --memory-budget 12M --seconds 2 --rounds 1
+  batch_load.py "$thimble" "$(ls "$directory"/models/wide*)" --memory-budget 10M --seconds 2 --rounds 1
 printf '\n%s s: ' "$SECONDS"
 [ $status = 0 ] && echo "all bounds hold" || echo "a bound is BROKEN"
 exit $status
