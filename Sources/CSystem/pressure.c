@@ -31,9 +31,9 @@ static int32_t watch(const char *path, uint32_t events) {
   }
   return fd;
 }
-int32_t thimble_watch_create(const char *path) { return watch(path, IN_MODIFY); }
+int32_t thimble_watch_create(const char *path) { return watch(path, IN_MODIFY | IN_MOVED_TO); }
 int32_t thimble_watch_add(int32_t fd, const char *path) {
-  return inotify_add_watch(fd, path, IN_MODIFY) < 0 ? -errno : 0;
+  return inotify_add_watch(fd, path, IN_MODIFY | IN_MOVED_TO) < 0 ? -errno : 0;
 }
 int32_t thimble_watch_directory(const char *path) {
   return watch(path, IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR);

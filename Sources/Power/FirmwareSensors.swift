@@ -6,13 +6,15 @@ struct FirmwareSensors {
   private var modeFile: String?
   private var mode: (status: [UInt8], mode: PowerReadings.BoardMode)?
   private(set) var profileFile: String?
+  /// Where power-profiles-daemon keeps what was chosen: it replaces the file.
+  private var profileFolder: String?
   private let configuration: String
 
   var hasThrottleWord: Bool { throttleFile != nil }
   /// Files whose drivers say when they change.
   var watchedFiles: [String] { [throttleFile, profileFile].compactMap { $0 } }
-  /// Files that somebody writes.
-  var writtenFiles: [String] { [modeFile].compactMap { $0 } }
+  /// Files that somebody writes, and folders where somebody replaces one.
+  var writtenFiles: [String] { [modeFile, profileFolder].compactMap { $0 } }
 
   private let knownThrottleFile: String
 
@@ -33,6 +35,8 @@ struct FirmwareSensors {
     modeFile = existing(root + "/var/lib/nvpmodel/status")
     mode = nil
     profileFile = existing(root + "/sys/firmware/acpi/platform_profile")
+    let folder = root + "/var/lib/power-profiles-daemon"
+    profileFolder = existing(folder + FirmwareSensors.profileState) == nil ? nil : folder
   }
 
   mutating func read(into readings: inout PowerReadings) {
@@ -49,12 +53,24 @@ struct FirmwareSensors {
       }
       readings.boardMode = mode?.mode
     }
-    switch profileFile.flatMap({ SensorFile.text($0) }) {
-    case "low-power", "cool", "quiet": readings.platformProfile = .powerSaver
+    // Where the firmware knows profiles the daemon sets them, and others do too.
+    switch profileFile.flatMap({ SensorFile.text($0) }) ?? profileFolder.flatMap({ FirmwareSensors.chosenProfile($0) })
+    {
+    case "low-power", "cool", "quiet", "power-saver": readings.platformProfile = .powerSaver
     case "balanced": readings.platformProfile = .balanced
     case "balanced-performance", "performance": readings.platformProfile = .performance
     default: break
     }
+  }
+
+  private static let profileState = "/state.ini"
+
+  /// The line `Profile=power-saver`.
+  private static func chosenProfile(_ folder: String) -> String? {
+    let name = Array("Profile=".utf8)
+    let lines = SensorFile.bytes(folder + profileState)?.split(separator: UInt8(ascii: "\n")) ?? []
+    guard let line = lines.first(where: { $0.starts(with: name) }) else { return nil }
+    return String(decoding: line.dropFirst(name.count), as: UTF8.self)
   }
 
   /// `pmode:0002`, perhaps with more after it.

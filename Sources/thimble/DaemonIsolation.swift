@@ -20,6 +20,8 @@ struct DaemonIsolation {
     let root = configuration.systemRoot
     var reads = [configuration.modelsDirectory, "/sys", "/proc", "/proc/self/exe"]
     reads += [profiles ?? PowerProfileDirectory.installedPath, TargetDirectory.installedPath]
+    // What boards' tools have chosen: see FirmwareSensors.
+    reads += ["/etc/nvpmodel.conf", "/var/lib/nvpmodel", "/var/lib/power-profiles-daemon"]
     if !root.isEmpty { reads.append(root) }
     // Read again after SIGHUP, and with it who is who.
     if let file = configuration.clientsFile {

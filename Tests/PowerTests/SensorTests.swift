@@ -1,3 +1,4 @@
+import Foundation
 import TestSupport
 import Testing
 
@@ -176,6 +177,31 @@ import Testing
     let tree = try SensorTree()
     try tree.set("sys/firmware/acpi/platform_profile", text)
     #expect(PowerSensors(root: tree.path).read(nowNanoseconds: 0).platformProfile == expected)
+  }
+
+  /// power-profiles-daemon's choice, where the firmware knows no profiles.
+  @Test(
+    arguments: [
+      ("[State]\nCpuDriver=intel_pstate\nPlatformDriver=placeholder\nProfile=power-saver", .powerSaver),
+      ("[State]\nProfile=balanced", .balanced), ("[State]\nProfile=performance\n", .performance),
+      ("[State]\nProfile=custom", nil), ("[State]", nil), ("", nil),
+    ] as [(String, PowerReadings.PlatformProfile?)])
+  func chosenProfile(_ text: String, _ expected: PowerReadings.PlatformProfile?) throws {
+    let tree = try SensorTree()
+    let file = "var/lib/power-profiles-daemon/state.ini"
+    try tree.set(file, text)
+    let sensors = PowerSensors(root: tree.path)
+    #expect(sensors.read(nowNanoseconds: 0).platformProfile == expected)
+    // The file is replaced, as GLib does.
+    let notices = PowerNotices(sensors, hearsKernel: false)
+    #expect(notices.remarks.isEmpty && !notices.take())
+    try tree.set(file + ".new", "[State]\nProfile=power-saver")
+    _ = notices.take()
+    try FileManager.default.removeItem(atPath: tree.file(file))
+    try FileManager.default.moveItem(atPath: tree.file(file + ".new"), toPath: tree.file(file))
+    #expect(notices.take() && sensors.read(nowNanoseconds: 1).platformProfile == .powerSaver)
+    try tree.set("sys/firmware/acpi/platform_profile", "performance")
+    #expect(PowerSensors(root: tree.path).read(nowNanoseconds: 0).platformProfile == .performance)
   }
 
   @Test func jetsonModeChanges() throws {
