@@ -84,6 +84,7 @@ extension Server {
       headerContentLength: headerContentLength, isPrediction: false, residents: residents, regions: regions,
       client: regions.count == 0 ? .nobody : connection.client, hangup: connection.hangup)
     job.stream = InferenceJob.StreamStep(sequence: stream.sequence, feedsBack: stream.feedsBack)
+    if trace.isOn { job.isTraced = trace.samples(model.name) }
     do throws(ServingError) {
       guard model.residency.state != .retired else { throw .modelUnavailable(model: model.name, reason: "unloaded") }
       try job.prepare()

@@ -21,6 +21,23 @@ import Testing
     events.count { $0["cat"]?.string == category }
   }
 
+  /// Each step of a generation is a run, and its events are what they are without a trace.
+  @Test func generationsAreTraced() throws {
+    let server = try SequenceTests.server(StreamTests.generation)
+    let client = try TestClient(server.repository.socket)
+    let request = TestClient.request(
+      StreamTests.path, Array(SequenceTests.request([3, 0, 0, 0], #""steps":3"#).utf8))
+    try client.send(request)
+    let plain = try client.events().list
+    _ = try setting(client, #"{"trace_level":["TIMESTAMPS"],"trace_rate":"1"}"#)
+    try client.send(request)
+    #expect(try client.events().list == plain && plain.count == 3)
+    let traced = try events(client)
+    let operators = server.server.repository.loaded("sum")[0].session?.operatorSummaries.count ?? 0
+    #expect(operators > 0 && count(traced, "operator") == 3 * operators)
+    #expect(traced.count { $0["name"]?.string == "compute_infer" } == 3)
+  }
+
   @Test func tracesDownToOperators() throws {
     let files = try TestRepository()
     try files.addModel()
