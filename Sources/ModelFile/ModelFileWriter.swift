@@ -31,9 +31,9 @@ public enum ModelFileWriter {
       throw .system(SystemError("write over", path, code: SystemError.exists))
     }
     let temporary = path + ".part"
+    let file: File
+    do { file = try File.writingAlone(to: temporary) } catch { throw .system(error) }
     do throws(ModelFileError) {
-      let file: File
-      do { file = try File(creating: temporary) } catch { throw .system(error) }
       let summary = try write(graph, payloads: payloads, to: file, compression: compression, progress: progress)
       do throws(SystemError) {
         try file.synchronize()

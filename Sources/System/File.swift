@@ -87,6 +87,20 @@ public struct File: ~Copyable, Sendable {
     self.init(descriptor: try retrying("lock", path) { thimble_open_locked(path, mode) }, path: path)
   }
 
+  /// Makes a new file for one writer at a time, in the place of what another has left half done; locked until it is closed. Errors:
+  /// `wouldBlock` where somebody is writing it.
+  public static func writingAlone(to path: String) throws(SystemError) -> File {
+    let operation: StaticString = "write, as somebody else does,"
+    let file = File(descriptor: try retrying(operation, path) { thimble_open_locked(path, 0o644) }, path: path)
+    // Who had it before may have renamed it since it was opened: what is locked now is finished.
+    let (mine, there) = (try file.status(), try FileSystem.status(of: path))
+    guard mine.inode == there.inode, mine.device == there.device else {
+      throw SystemError(operation, path, code: SystemError.wouldBlock)
+    }
+    try file.truncate(to: 0)
+    return file
+  }
+
   /// The same open file under another descriptor.
   public func duplicate() throws(SystemError) -> File {
     File(descriptor: try retrying("duplicate", path) { thimble_duplicate(descriptor) }, path: path)

@@ -62,7 +62,7 @@ public final class TableWriter {
     values = columns.map { _ in [] }
     texts = columns.map { _ in Texts() }
     compressor = compresses ? ZstdCompressor() : nil
-    do { file = try File(creating: path + ".part") } catch { throw .system(error) }
+    do { file = try File.writingAlone(to: temporary) } catch { throw .system(error) }
   }
 
   /// Removes what was written, where it is not going to be finished.
