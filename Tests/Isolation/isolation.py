@@ -28,9 +28,16 @@ class Connection(http.client.HTTPConnection):
         self.path = path
 
     def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(20)
-        self.sock.connect(self.path)
+        # An emulated daemon takes its time between binding its socket and listening.
+        for left in reversed(range(50)):
+            self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.sock.settimeout(20)
+            try:
+                return self.sock.connect(self.path)
+            except ConnectionRefusedError:
+                if left == 0:
+                    raise
+                time.sleep(0.1)
 
 
 def ask(path, method, url, body=None, headers={}):
