@@ -66,6 +66,8 @@ public struct ByteReader {
     guard remaining / byteCount >= count else { throw .invalid("the metadata ends inside \(what)") }
     let source = UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + count * byteCount])
     offset += count * byteCount
+    // The standard library would write the count into the one empty array that all threads share.
+    guard count > 0 else { return [] }
     var values = [Value](unsafeUninitializedCapacity: count) { buffer, initialized in
       UnsafeMutableRawBufferPointer(buffer).copyMemory(from: source)
       initialized = count
