@@ -13,7 +13,7 @@ export ASAN_OPTIONS=detect_leaks=0:allow_user_segv_handler=1:handle_sigbus=0:${A
 suppressions=$(mktemp)
 trap 'rm -f "$suppressions"' EXIT
 printf '%s\n' 'race_top:*ServingTests*' 'race_top:*ModelRepositoryC12loadedModels*' > "$suppressions"
-export TSAN_OPTIONS=halt_on_error=0:exitcode=66:report_thread_leaks=0:suppressions=$suppressions:${TSAN_OPTIONS:-}
+export TSAN_OPTIONS=halt_on_error=0:exitcode=66:handle_sigbus=0:report_thread_leaks=0:suppressions=$suppressions:${TSAN_OPTIONS:-}
 # Swift's names of what the filter matches begin with the target.
 filter=${2:-'TensorsTests|SystemTests|ModelFileTests|ImportingTests|MemoryTests|RuntimeTests|PowerTests|ProtocolsTests|DevicesTests|ServingTests|ThimbleClientTests|ChecksTests|TablesTests|SignaturesTests|GRPCTests'}
 sanitizer=(--sanitize "$1")
