@@ -26,13 +26,8 @@ public enum ModelFileWriter {
     _ graph: Graph, payloads: [[UInt8]], to path: String, compression: Compression = .whereItSaves,
     progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(ModelFileError) -> Summary {
-    // A rename would put the model in the place of a device or a folder.
-    if let status = try? FileSystem.status(of: path), !status.isRegular {
-      throw .system(SystemError("write over", path, code: SystemError.exists))
-    }
-    let temporary = path + ".part"
     let file: File
-    do { file = try File.writingAlone(to: temporary) } catch { throw .system(error) }
+    do { file = try File.partial(of: path) } catch { throw .system(error) }
     do throws(ModelFileError) {
       let summary = try write(graph, payloads: payloads, to: file, compression: compression, progress: progress)
       do throws(SystemError) {
@@ -40,13 +35,13 @@ public enum ModelFileWriter {
         // What was written piece by piece lies in the kernel's cache page by page; what is read comes in large pieces, which
         // cost a third to read again.
         file.forgetCached()
-        try FileSystem.rename(temporary, to: path)
+        try FileSystem.rename(file.path, to: path)
       } catch {
         throw .system(error)
       }
       return summary
     } catch {
-      try? FileSystem.remove(temporary)
+      try? FileSystem.remove(file.path)
       throw error
     }
   }

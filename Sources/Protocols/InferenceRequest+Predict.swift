@@ -42,7 +42,8 @@ extension InferenceRequest {
       guard !inputs.contains(where: { $0.name == port.name }) else { throw .tensorDuplicated(tensor: port.name) }
       // A list with more elements than the model's batch of one has as many rows.
       let isOfRows = value.rowCount > 1 && port.dimensions.first == 1
-      let shape = isOfRows ? Shape([value.rowCount] + port.dimensions.dropFirst()) : Shape(port.dimensions)
+      let own = Shape(port.dimensions)
+      let shape = isOfRows ? own.withRows(value.rowCount) : own
       inputs.append(.init(name: port.name, elementType: port.elementType, shape: shape, payload: .json(value.range)))
     }
   }

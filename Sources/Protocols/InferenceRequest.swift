@@ -19,7 +19,7 @@ public struct InferenceRequest: Equatable, Sendable {
     guard let count = rawInput?.count, byteCount > 0, count > byteCount, count % byteCount == 0,
       rowShape.dimensions.first == 1
     else { return rowShape }
-    return Shape([count / byteCount] + rowShape.dimensions.dropFirst())
+    return rowShape.withRows(count / byteCount)
   }
 
   /// Gives the raw body the name, type and shape of the model's only input. Errors: the body has another size.

@@ -6,7 +6,7 @@ extension InferenceTensor {
   public func rowCount(of rowShape: Shape) -> Int? {
     if shape == rowShape { return 1 }
     guard let count = shape.dimensions.first, count > 0, rowShape.dimensions.first == 1,
-      shape.dimensions.dropFirst() == rowShape.dimensions.dropFirst()
+      shape == rowShape.withRows(count)
     else { return nil }
     return count
   }

@@ -8,8 +8,8 @@ extension InferenceJob {
   enum Outputs {
     /// In the model, of one of the inferences that ran together, to be copied to the buffer.
     case session(Session, inference: Int, Buffer)
-    /// In a buffer, one output's rows after the other's.
-    case rows(Buffer, count: Int)
+    /// In a buffer, the rows of each output that the request asks for.
+    case rows(Buffer, at: [Range<Int>], count: Int)
     /// In a buffer, where the ensemble has it.
     case ensemble(Ensemble, Buffer)
     /// In the response cache, where it stays.
@@ -42,7 +42,7 @@ extension InferenceJob {
     let encoded: EncodedInference
     do { encoded = try response.encoded() } catch { return Answer(.malformed(error)) }
     switch result {
-    case .session(_, _, let tensors), .ensemble(_, let tensors), .rows(let tensors, _):
+    case .session(_, _, let tensors), .ensemble(_, let tensors), .rows(let tensors, _, _):
       return Answer(.ok, contentType: encoded.contentType, body: encoded, tensors: tensors, held: held)
     case .kept(let entry):
       return Answer(.ok, contentType: encoded.contentType, body: encoded, kept: entry, held: held)
@@ -67,7 +67,7 @@ extension InferenceJob {
     let ports = model.outputs
     let wanted = wantedOutputs(request, of: ports)
     var rowCount = 1
-    if case .rows(_, let count) = result { rowCount = count }
+    if case .rows(_, _, let count) = result { rowCount = count }
     var offset = 0
     var outputs: [InferenceOutput] = []
     outputs.reserveCapacity(wanted.count)
@@ -87,10 +87,8 @@ extension InferenceJob {
           offset += aligned(port.byteCount)
         }
         session.readOutput(index, of: inference, into: bytes)
-      case .rows(let tensors, _):
-        let byteCount = port.byteCount * rowCount
-        let made = UnsafeMutableRawBufferPointer(rebasing: tensors.bytes[offset..<offset + byteCount])
-        offset += aligned(byteCount)
+      case .rows(let tensors, let ranges, _):
+        let made = UnsafeMutableRawBufferPointer(rebasing: tensors.bytes[ranges[place]])
         outside?.copyMemory(from: UnsafeRawBufferPointer(made))
         bytes = outside ?? made
       case .ensemble(let ensemble, let tensors):
@@ -104,7 +102,7 @@ extension InferenceJob {
       outputs.append(
         InferenceOutput(
           name: port.name, elementType: port.elementType,
-          shape: rowCount == 1 ? port.shape : Shape([rowCount] + port.shape.dimensions.dropFirst()),
+          shape: rowCount == 1 ? port.shape : port.shape.withRows(rowCount),
           bytes: UnsafeRawBufferPointer(bytes),
           requested: requested, parameters: request.parameters,
           labels: model.configuration.labels, hasBatchDimension: port.shape.rank >= 2))
@@ -130,9 +128,14 @@ extension InferenceJob {
     }
   }
 
-  /// The same of several rows, wherever they go in the end.
-  static func outputByteCount(_ request: InferenceRequest, of model: LoadedModel, rowCount: Int) -> Int {
-    wantedOutputs(request, of: model.outputs).reduce(0) { $0 + aligned(model.outputs[$1].byteCount * rowCount) }
+  /// Where in a buffer the rows of each of those outputs are made, wherever they go in the end.
+  static func rowRanges(_ wanted: [Int], of model: LoadedModel, rowCount: Int) -> [Range<Int>] {
+    var end = 0
+    return wanted.map { index in
+      let start = aligned(end)
+      end = start + model.outputs[index].byteCount * rowCount
+      return start..<end
+    }
   }
 
   static func aligned(_ byteCount: Int) -> Int { (byteCount + 63) / 64 * 64 }

@@ -63,9 +63,7 @@ extension InferenceJob {
     for var place in places {
       let byteCount = place.entry == nil ? outputByteCount(place.request, of: model) : 0
       do throws(ServingError) {
-        place.tensors = try residents.findingRoom(sparing: model) { () throws(MemoryError) in
-          try residents.buffers.take(byteCount)
-        }
+        place.tensors = try place.job.take(byteCount, model)
         ready.append(place)
       } catch {
         place.job.settle(.failure(error))

@@ -16,7 +16,9 @@ extension InferenceJob {
   func executeRows(
     _ model: LoadedModel, _ request: InferenceRequest, _ body: RequestBody
   ) throws(ServingError) -> Answer {
-    let outputByteCount = InferenceJob.outputByteCount(request, of: model, rowCount: rowCount)
+    let wanted = InferenceJob.wantedOutputs(request, of: model.outputs)
+    let ranges = InferenceJob.rowRanges(wanted, of: model, rowCount: rowCount)
+    let outputByteCount = ranges.last?.upperBound ?? 0
     let session = try residents.begin(model, holding: body.buffer.bytes.count + outputByteCount)
     let start = Clock.nowNanoseconds
     durations.queueNanoseconds = start - receivedNanoseconds
@@ -30,20 +32,18 @@ extension InferenceJob {
     let threadCount = session.threadCount(limit: effort.threadLimit)
     var row = 0
     while row < rowCount {
-      let wanted = min(together, rowCount - row)
-      let count = wanted > 1 ? max(1, residents.makeRoom(for: wanted, of: model, session)) : 1
+      let left = min(together, rowCount - row)
+      let count = left > 1 ? max(1, residents.makeRoom(for: left, of: model, session)) : 1
       try run(row..<row + count, inputs, of: model, session, threadLimit: effort.threadLimit)
-      var offset = 0
       let began = Clock.nowNanoseconds
-      for index in InferenceJob.wantedOutputs(request, of: model.outputs) {
+      for (index, range) in zip(wanted, ranges) {
         let byteCount = model.outputs[index].byteCount
         for inference in 0..<count {
-          let first = offset + (row + inference) * byteCount
+          let first = range.lowerBound + (row + inference) * byteCount
           session.readOutput(
             index, of: inference,
             into: UnsafeMutableRawBufferPointer(rebasing: tensors.bytes[first..<first + byteCount]))
         }
-        offset += InferenceJob.aligned(byteCount * rowCount)
       }
       durations.outputNanoseconds += Clock.nowNanoseconds - began
       row += count
@@ -54,7 +54,7 @@ extension InferenceJob {
     endBody()
     coreNanoseconds = durations.inferenceNanoseconds * Int64(threadCount)
     return try InferenceJob.answer(
-      request, of: model, .rows(tensors, count: rowCount), shared, residents,
+      request, of: model, .rows(tensors, at: ranges, count: rowCount), shared, residents,
       effort: effort.state.map { .init(threadCount: threadCount, state: $0) }, profile: nil)
   }
 

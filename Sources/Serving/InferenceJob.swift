@@ -30,8 +30,8 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
   var coreNanoseconds: Int64 = 0
   /// Rows that the request brings: inputs `[n, …]` of a model whose own are `[1, …]`.
   private(set) var rowCount = 1
-  /// What statistics count: rows times the model's own batch.
-  private var inferenceCount = 1
+  /// Elements of the request's batch, as statistics count them: its rows times the model's own batch.
+  private var batchSize = 1
   /// How many requests it ran together with, itself included; 0: another one of them stands for the run.
   var togetherCount = 1
   /// Whether the version was chosen among those that share the model's requests. Set before it is submitted.
@@ -173,8 +173,8 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     switch result {
     case .success(let answer):
       durations.requestNanoseconds = elapsed
-      isHit ? metrics.hit(durations) : metrics.succeeded(durations, batch: inferenceCount, togetherCount: togetherCount)
-      for run in memberRuns { server.metrics(of: run.model).succeeded(run.durations, batch: inferenceCount) }
+      isHit ? metrics.hit(durations) : metrics.succeeded(durations, batch: batchSize, togetherCount: togetherCount)
+      for run in memberRuns { server.metrics(of: run.model).succeeded(run.durations, batch: batchSize) }
       memberRuns = []
       if coreNanoseconds > 0 { server.charge(self, coreNanoseconds: coreNanoseconds) }
       if isShared { server.noteShared(metrics, nil) }
@@ -381,7 +381,7 @@ final class InferenceJob: QueuedJob, @unchecked Sendable {
     }
     if request.keptByteCount <= ServingLimits.unreservedBytesMax { requestMemory = nil }
     heed(request.parameters, of: model)
-    inferenceCount = rowCount * max(1, model.inputs.first?.shape.dimensions.first ?? 1)
+    batchSize = rowCount * max(1, model.inputs.first?.shape.dimensions.first ?? 1)
     self.request = request
   }
 }

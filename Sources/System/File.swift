@@ -87,10 +87,15 @@ public struct File: ~Copyable, Sendable {
     self.init(descriptor: try retrying("lock", path) { thimble_open_locked(path, mode) }, path: path)
   }
 
-  /// Makes a new file for one writer at a time, in the place of what another has left half done; locked until it is closed. Errors:
-  /// `wouldBlock` where somebody is writing it.
-  public static func writingAlone(to path: String) throws(SystemError) -> File {
+  /// Makes the file that takes the place of `target` by a rename once it is whole: its neighbour, an empty `.part`, be there one that
+  /// another has left half done; locked until it is closed. Errors: `exists` where a device or a folder is there; `wouldBlock` where
+  /// somebody else is writing it.
+  public static func partial(of target: String) throws(SystemError) -> File {
+    if let status = try? FileSystem.status(of: target), !status.isRegular {
+      throw SystemError("write over", target, code: SystemError.exists)
+    }
     let operation: StaticString = "write, as somebody else does,"
+    let path = target + ".part"
     let file = File(descriptor: try retrying(operation, path) { thimble_open_locked(path, 0o644) }, path: path)
     // Who had it before may have renamed it since it was opened: what is locked now is finished.
     let (mine, there) = (try file.status(), try FileSystem.status(of: path))

@@ -12,7 +12,6 @@ public final class TableWriter {
   }
 
   private let path: String
-  private let temporary: String
   private let file: File
   private let columns: [TableColumn]
   private let isKeyed: Bool
@@ -52,21 +51,17 @@ public final class TableWriter {
   }
 
   public init(_ path: String, columns: [TableColumn], isKeyed: Bool, compresses: Bool = true) throws(ModelFileError) {
-    if let status = try? FileSystem.status(of: path), !status.isRegular {
-      throw .system(SystemError("write over", path, code: SystemError.exists))
-    }
     self.path = path
     self.columns = columns
     self.isKeyed = isKeyed
-    temporary = path + ".part"
     values = columns.map { _ in [] }
     texts = columns.map { _ in Texts() }
     compressor = compresses ? ZstdCompressor() : nil
-    do { file = try File.writingAlone(to: temporary) } catch { throw .system(error) }
+    do { file = try File.partial(of: path) } catch { throw .system(error) }
   }
 
   /// Removes what was written, where it is not going to be finished.
-  public func giveUp() { try? FileSystem.remove(temporary) }
+  public func giveUp() { try? FileSystem.remove(file.path) }
 
   /// Begins a row; each column's elements are to follow. Errors: the key does not come after the one before, or is too long.
   public func beginRow(key: UnsafeRawBufferPointer? = nil) throws(ModelFileError) {
@@ -175,7 +170,7 @@ public final class TableWriter {
     try write(header.encoded())
     do throws(SystemError) {
       try file.synchronize()
-      try FileSystem.rename(temporary, to: path)
+      try FileSystem.rename(file.path, to: path)
     } catch {
       throw .system(error)
     }

@@ -30,6 +30,9 @@ public struct Shape: Equatable, Sendable, CustomStringConvertible {
   /// Elements from one index of `axis` to the next in row-major order.
   public func stride(of axis: Int) -> Int { dimensions[(axis + 1)...].reduce(1, *) }
 
+  /// The same with another outermost dimension. Precondition: it has one.
+  public func withRows(_ count: Int) -> Shape { Shape([count] + dimensions.dropFirst()) }
+
   /// Row-major strides in elements.
   public var strides: [Int] { (0..<rank).map { stride(of: $0) } }
 

@@ -34,8 +34,7 @@ extension Command {
     let taken = budget.reservedByteCount + (threads - 1) * Thread.stackByteCount
     let rates = DeviceRates.of(kernels, budget: budget)
     let file = try ModelOpening.open(path, budget: budget)
-    let forecast = MemoryForecast(
-      file, threadCount: threads, rates: rates, takenByteCount: taken)
+    let forecast = MemoryForecast(file, threadCount: threads, rates: rates, takenByteCount: taken)
     _ = program
     if arguments.has("verify") {
       let isKept = try PlanVerification(

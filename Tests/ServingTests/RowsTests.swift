@@ -124,11 +124,9 @@ import Testing
     #expect(try client.post(path, json(Array(pictures[..<1])))?.status == 200)
   }
 
-  /// A batch of rows that finds no room for its answer is refused, and nothing of it is kept.
-  @Test func whatDoesNotFitIsRefused() throws {
-    let files = try TestRepository()
-    try files.addModel()
-    let server = try TestServer(files)
+  /// As many rows as there may be leave no memory behind; one more is refused.
+  @Test func theMostRowsGiveTheirMemoryBack() throws {
+    let server = try serving()
     let client = try TestClient(server.repository.socket)
     let picture = try TestRepository.picture(0)
     let rows = [[UInt8]](repeating: picture, count: 256)

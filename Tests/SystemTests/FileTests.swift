@@ -86,9 +86,9 @@ func systemError(_ body: () throws(SystemError) -> Void) -> SystemError? {
     let folder = try Folder()
     do {
       let first = try File(locking: folder.file("lock"))
-      let alone = try File.writingAlone(to: folder.file("part"))
-      let other = systemError { () throws(SystemError) in _ = try File.writingAlone(to: folder.file("part")) }
-      #expect(other?.code == SystemError.wouldBlock && other?.message.contains("part") == true)
+      let alone = try File.partial(of: folder.file("model"))
+      let other = systemError { () throws(SystemError) in _ = try File.partial(of: folder.file("model")) }
+      #expect(other?.code == SystemError.wouldBlock && other?.message.contains("model.part") == true)
       _ = consume alone
       let second = systemError { () throws(SystemError) in _ = try File(locking: folder.file("lock")) }
       #expect(second?.code == SystemError.wouldBlock)
