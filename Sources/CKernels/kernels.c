@@ -29,15 +29,16 @@ static const thimble_kernels avx2 = {
     .gemm = thimble_gemm_s8_avx2,
     .pixel_bias = thimble_pixel_bias_avx2,
     .depthwise = thimble_depthwise_s8_avx2,
+    .depthwise_rows = thimble_depthwise_rows_avx2,
     .arithmetic = thimble_arithmetic_u8_avx2,
-    .pool = thimble_pool_u8_portable,
-    .mean = thimble_mean_u8_portable,
+    .pool = thimble_pool_u8_avx2,
+    .mean = thimble_mean_u8_avx2,
     .softmax = thimble_softmax_u8_portable,
-    .resize = thimble_resize_u8_portable,
-    .arg_extreme = thimble_arg_extreme_u8_portable,
+    .resize = thimble_resize_u8_avx2,
+    .arg_extreme = thimble_arg_extreme_u8_avx2,
     .lookup = thimble_lookup_u8_portable,
-    .quantize = thimble_quantize_f32_portable,
-    .dequantize = thimble_dequantize_u8_portable,
+    .quantize = thimble_quantize_f32_avx2,
+    .dequantize = thimble_dequantize_u8_avx2,
 };
 
 static const thimble_kernels vnni = {
