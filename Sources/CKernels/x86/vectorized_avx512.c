@@ -1,21 +1,5 @@
-// Portable kernels whose loops the compiler vectorizes well, compiled for AVX-512.
 #if defined(__x86_64__)
-#include "../portable/fixed_point.h"
-#include "x86.h"
-
-#define thimble_pool_u8_portable thimble_pool_u8_avx512
-#define thimble_mean_u8_portable thimble_mean_u8_avx512
-#define thimble_quantize_f32_portable thimble_quantize_f32_avx512
-#define thimble_dequantize_u8_portable thimble_dequantize_u8_avx512
-#define THIMBLE_PORTABLE_H  // its declarations are for the renamed functions' originals
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"))), apply_to = function)
-#define BLOCK POOL_BLOCK
-#include "../portable/pool_u8_portable.c"
-#undef BLOCK
-#define BLOCK MEAN_BLOCK
-#include "../portable/mean_u8_portable.c"
-#undef BLOCK
-#include "../portable/quantize_f32_portable.c"
-#include "../portable/dequantize_u8_portable.c"
-#pragma clang attribute pop
+#define VECTORIZED(name) name##_avx512
+#define VECTORIZED_TARGET "avx512f,avx512bw,avx512vl,avx512dq"
+#include "vectorized.h"
 #endif
