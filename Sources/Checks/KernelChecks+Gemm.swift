@@ -4,9 +4,11 @@ extension KernelPair {
   func gemmProblem() -> String? {
     forSeeds(1500) { random in
       let pixels = random.integer(in: 1...17)
-      let channels = random.integer(in: 1...70)
-      let groups = random.integer(in: 1...9)
-      let runs = random.integer(in: 1...4)
+      // Now and then more than kernels keep of a pixel at once.
+      let isDeep = random.integer(in: 0...29) == 0
+      let channels = random.integer(in: 1...(isDeep ? 20 : 70))
+      let groups = isDeep ? random.integer(in: 200...300) : random.integer(in: 1...9)
+      let runs = random.integer(in: 1...(isDeep ? 2 : 4))
       let stride = random.pick([groups * 4, random.integer(in: 1...60)])
       let outStride = channels + random.pick([0, random.integer(in: 0...20)])
       let panels = (channels + 15) / 16

@@ -6,6 +6,9 @@ import Tensors
 ///
 /// It keeps one connection and opens another where the daemon has closed it. Use it from one thread at a time.
 public final class ThimbleClient {
+  /// Where the daemon of an installed package listens.
+  public static let installedSocketPath = "/run/thimble/thimble.sock"
+
   public let socketPath: String
   private let timeoutMilliseconds: Int32
   private var connection: ClientConnection?

@@ -1,5 +1,6 @@
 import Protocols
 import System
+import ThimbleClient
 
 extension Command {
   static let doctor = Command(
@@ -10,7 +11,7 @@ extension Command {
       """,
     options: [
       Option("models", "DIR", "a model repository to look at too"),
-      Option("socket", "PATH", "where the daemon is to listen (default /run/thimble.sock)"),
+      Option("socket", "PATH", "where the daemon is to listen (default \(ThimbleClient.installedSocketPath))"),
       Option("root", "DIR", "what stands for / where the kernel's files are read, for tests"),
       Option("json", nil, "say it as JSON"),
     ],
@@ -20,7 +21,7 @@ extension Command {
     guard arguments.positionals.isEmpty else {
       throw .usage("doctor takes no arguments but options; `thimble doctor --help` lists them")
     }
-    let socket = arguments.text("socket") ?? "/run/thimble.sock"
+    let socket = arguments.socketPath
     let end = socket.utf8.lastIndex(of: UInt8(ascii: "/"))
     let folder = end.map { String(socket[..<$0]) } ?? "."
     let doctor = Doctor(

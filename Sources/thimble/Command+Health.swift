@@ -6,7 +6,7 @@ extension Command {
     name: "health", positionals: "", summary: "say whether a daemon answers, for probes: exit status 0 or 1",
     details: "One line. With --live (as without) the daemon only has to answer; with --ready it has to take requests.",
     options: [
-      Option("socket", "PATH", "where the daemon listens (default /run/thimble/thimble.sock)"),
+      Option("socket", "PATH", "where the daemon listens (default \(ThimbleClient.installedSocketPath))"),
       Option("live", nil, "ask whether it answers"),
       Option("ready", nil, "ask whether it takes requests"),
       Option("timeout", "SECONDS", "how long it may take to answer (default 5)"),
@@ -22,7 +22,7 @@ extension Command {
     }
     let seconds = try arguments.integer("timeout", in: 1...3600) ?? 5
     let client = ThimbleClient(
-      socketPath: arguments.text("socket") ?? "/run/thimble/thimble.sock", timeoutMilliseconds: Int32(seconds * 1000))
+      socketPath: arguments.socketPath, timeoutMilliseconds: Int32(seconds * 1000))
     let asksReadiness = arguments.has("ready")
     let isLive: Bool
     do throws(ClientError) {

@@ -11,7 +11,7 @@ extension Command {
       answers with its top classes; others with a summary of each output.
       """,
     options: [
-      Option("socket", "PATH", "where the daemon listens"),
+      Option("socket", "PATH", "where the daemon listens (default \(ThimbleClient.installedSocketPath))"),
       Option("input", "[NAME=]FILE", "the bytes of an input; once for each, with its name where there are several"),
       Option("version", "V", "which version (default: the highest that is loaded)"),
       Option("output-dir", "DIR", "write each output to DIR/NAME.bin"),
@@ -24,7 +24,7 @@ extension Command {
   private static func runInfer(_ arguments: Arguments) throws(CommandError) {
     let model = try arguments.onlyPositional("model")
     let version = arguments.text("version")
-    let client = ThimbleClient(socketPath: try arguments.required("socket"))
+    let client = ThimbleClient(socketPath: arguments.socketPath)
     let directory = arguments.text("output-dir")
     let timeout = try arguments.integer("timeout", in: 1...3_600_000) ?? 0
     let classes = try arguments.integer("classes", in: 1...65536)

@@ -11,13 +11,13 @@ extension Command {
       each other by use. One that is asleep has given its memory back and comes back at the next request.
       """,
     options: [
-      Option("socket", "PATH", "where the daemon listens"),
+      Option("socket", "PATH", "where the daemon listens (default \(ThimbleClient.installedSocketPath))"),
       Option("json", nil, "say it as JSON, as the daemon does"),
     ],
     run: runModels)
 
   private static func runModels(_ arguments: Arguments) throws(CommandError) {
-    let client = ThimbleClient(socketPath: try arguments.required("socket"))
+    let client = ThimbleClient(socketPath: arguments.socketPath)
     let words = arguments.positionals
     if !words.isEmpty {
       guard words.count == 2, words[0] == "load" || words[0] == "unload" else {

@@ -9,7 +9,7 @@ extension Command {
       battery allow; once a second until it is ended. In a pipe each page follows the last one.
       """,
     options: [
-      Option("socket", "PATH", "where the daemon listens"),
+      Option("socket", "PATH", "where the daemon listens (default \(ThimbleClient.installedSocketPath))"),
       Option("interval", "SECONDS", "from one page to the next (default 1)"),
       Option("once", nil, "show one page, of the next interval"),
       Option("json", nil, "say it as JSON, a line each time"),
@@ -20,7 +20,7 @@ extension Command {
     guard arguments.positionals.isEmpty else {
       throw .usage("top takes options only; `thimble top --help` says more")
     }
-    let client = ThimbleClient(socketPath: try arguments.required("socket"))
+    let client = ThimbleClient(socketPath: arguments.socketPath)
     let interval = try arguments.integer("interval", in: 1...3600) ?? 1
     let redraws = Console.outputIsTerminal && !arguments.has("once")
     var before = try activity(client)

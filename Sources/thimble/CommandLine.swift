@@ -1,4 +1,5 @@
 import Memory
+import ThimbleClient
 
 /// One option a command understands.
 struct Option: Sendable {
@@ -100,6 +101,9 @@ struct Arguments {
     }
     return positionals[0]
   }
+
+  /// Where the daemon listens that is asked.
+  var socketPath: String { text("socket") ?? ThimbleClient.installedSocketPath }
 
   func required(_ name: String) throws(CommandError) -> String {
     guard let value = text(name) else { throw .usage("--\(name) is needed; `thimble \(command) --help` says more") }
