@@ -42,7 +42,10 @@ func tests(_ name: String, _ dependencies: [String]) -> [Target] {
 
 var targets: [Target] = [
   .target(name: "CSystem", cSettings: embedded ? [.define("THIMBLE_EMBEDDED")] : []),
-  .target(name: "CKernels", dependencies: ["CSystem"], exclude: ["arm/COUNTS.tsv"]),
+  // Optimized in debug builds too: without, kernels of intrinsics take a hundred times as long, and more stack than threads have.
+  .target(
+    name: "CKernels", dependencies: ["CSystem"], exclude: ["arm/COUNTS.tsv"],
+    cSettings: [.unsafeFlags(["-O2"], .when(configuration: .debug))]),
   .systemLibrary(name: "CZstd", pkgConfig: embedded ? nil : "libzstd", providers: [.apt(["libzstd-dev"])]),
   module("Tensors"),
   module("System", ["CSystem"]),
