@@ -8,58 +8,23 @@ At each point `thimble run` answers random bytes and the golden inputs from a fi
 larger by the outputs, which it keeps besides), and `thimble bench --worker` is timed with the file there. Compared:
 every output byte with a run under no budget to speak of, and with the golden answers; the peak resident set (VmHWM, from
 /proc while the process lives and from its own report) with the budget and with what `thimble plan` predicted; the
-latency, in rounds that alternate with the unconstrained process, the least of all rounds' medians. Exits 1 on a wrong byte, on
-a refusal at a budget that was named as enough, on VmHWM over the budget or over the prediction, and on VmHWM under 0.90 of
+latency, in rounds that alternate with the unconstrained process: the least of all rounds' medians, and for the slowdown the
+median of all rounds' ratios, because what else the machine does in a round it does to both. Exits 1 on a wrong byte, on a
+refusal at a budget that was named as enough, on VmHWM over the budget or over the prediction, and on VmHWM under 0.90 of
 the prediction. Slowdowns are only shown, with how many points are within 25 % of the prediction, unless --slowdown-bound says
-how far above it they may be: they mean something where nothing else runs.
+how far above it they may be: they mean something where nothing else runs, and with some 25 rounds.
 Without a `plan` command the budgets come from refusals and from bench's `reserved_bytes`, and predictions are left out;
 --slack is then added to the least one, because what the program has resident when it starts differs by some pages from
 run to run.
 """
-import argparse, contextlib, json, os, pathlib, re, statistics, subprocess, sys
+import argparse, json, operator, os, pathlib, re, statistics, subprocess, sys
 
 import cgroup
 from thimble import PROJECT, Failed, Program, announce, mebibytes
+from worker import Worker
 
 GENEROUS = "4G"
 RATIO_MIN = 0.90
-RUNS_MAX = 500  # of a round: their times are in the memory that is measured
-
-
-class Worker:
-    """`thimble bench --worker` under a budget."""
-
-    def __init__(self, program, model, budget, threads):
-        words = [program.binary, "bench", model.path, "--worker", "--threads", threads, "--memory-budget", budget]
-        self.process = subprocess.Popen(list(map(str, words)), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True)
-        self.least_nanoseconds = None
-        if not self.process.stdout.readline():
-            raise Failed(self.close())
-
-    def measure(self, runs, least_milliseconds):
-        """So many inferences, or as many as take so long: threads need some time to be where they run best."""
-        if self.least_nanoseconds:
-            runs = max(runs, min(RUNS_MAX, int(least_milliseconds * 1e6 / self.least_nanoseconds)))
-        self.process.stdin.write(f"run {runs}\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            raise Failed(self.close())
-        # The shortest of thousands of runs of some microseconds is the clock's luck.
-        middle = statistics.median(json.loads(line)["ns"])
-        self.least_nanoseconds = min(middle, self.least_nanoseconds or middle)
-
-    @property
-    def peak_bytes(self):
-        return cgroup.process_bytes(self.process.pid).get("VmHWM", 0)
-
-    def close(self):
-        """Ends it; returns what it said of errors."""
-        with contextlib.suppress(BrokenPipeError):
-            return self.process.communicate("quit\n", timeout=60)[1].strip()
-        self.process.wait()
-        return self.process.stderr.read().strip()
 
 
 def refused_least(program, words):
@@ -173,10 +138,11 @@ def measure(program, model, thread_count, options, points):
             workers[point] = Worker(program, model, budget, thread_count)
         except Failed as error:
             complain(f"bench: {error}")
+    rounds = {point: [] for point in workers}
     for _ in range(options.rounds):
         for point, worker in list(workers.items()):
             try:
-                worker.measure(options.runs, options.round_ms)
+                rounds[point].append(worker.measure(options.runs, options.round_ms))
             except Failed as error:
                 wrong.append(f"{model.name}, {point}: bench ended: {error}")
                 del workers[point]
@@ -185,7 +151,7 @@ def measure(program, model, thread_count, options, points):
         worker = workers.get(point)
         peak = max(peak, worker.peak_bytes if worker else 0)
         predicted_peak, predicted_slowdown = plan.prediction(budget)
-        slowdown = worker.least_nanoseconds / free.least_nanoseconds if worker and free else None
+        slowdown = statistics.median(map(operator.truediv, rounds[point], rounds["none"])) if worker and free else None
         if peak > budget:
             complain(f"VmHWM {peak} is over the budget")
         if predicted_peak and peak and not RATIO_MIN <= peak / predicted_peak <= 1:

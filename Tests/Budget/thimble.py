@@ -78,14 +78,14 @@ class Program:
             raise Failed(f"{self.binary.name} {' '.join(map(str, words))}: {result.error.strip()}")
         return json.loads(result.output)
 
-    def model(self, path):
+    def model(self, path, import_options=()):
         """The model at `path`, imported where it is a .tflite file."""
         source = path = pathlib.Path(path)
         name = path.stem if path.name != "model.thimble" else path.resolve().parents[1].name
         if path.suffix == ".tflite":
             path = self.folder / f"{name}.thimble"
             if not path.exists():
-                self.json(["import", source, "-o", path])
+                self.json(["import", source, "-o", path, *import_options])
         facts = self.json(["inspect", path])
         return Model(name, path, facts["inputs"], facts["outputs"], source)
 
@@ -189,9 +189,9 @@ class Client:
 class Daemon:
     """`thimble serve` for the length of the `with`."""
 
-    def __init__(self, program, repository, budget_bytes, options=(), group=None):
-        self.socket = program.folder / "socket"
-        self.log = program.folder / "daemon.log"
+    def __init__(self, program, repository, budget_bytes, options=(), group=None, name="daemon"):
+        self.socket = program.folder / f"{name}.socket"
+        self.log = program.folder / f"{name}.log"
         command = [program.binary, "serve", "--models", repository, "--socket", self.socket,
                    "--memory-budget", budget_bytes, *options]
         command = list(map(str, command))
