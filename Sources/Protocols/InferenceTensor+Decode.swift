@@ -56,10 +56,12 @@ extension InferenceTensor {
         try decodeElements(text) { (reader, index) throws(ProtocolError) in
           let bits = try reader.readFloat().bitPattern.littleEndian
           destination.storeBytes(of: bits, toByteOffset: index * 4, as: UInt32.self)
+          return 1
         }
       case .bool:
         try decodeElements(text) { (reader, index) throws(ProtocolError) in
           destination[index] = try reader.readBool() ? 1 : 0
+          return 1
         }
       case .bytes: throw .datatypeUnsupported(tensor: name, datatype: elementType.name)
       }
@@ -74,23 +76,30 @@ extension InferenceTensor {
   private func decodeIntegers<Element: FixedWidthInteger & BitwiseCopyable>(
     _ text: UnsafeRawBufferPointer, as type: Element.Type, into destination: UnsafeMutableRawBufferPointer
   ) throws(ProtocolError) {
-    try decodeElements(text) { (reader, index) throws(ProtocolError) in
-      let wide: Int64?
-      if let short = reader.scanShortInteger() {
-        wide = Int64(short)
-      } else {
-        let number = try reader.scanNumber()
-        if let integer = number.int64 { wide = integer } else { wide = Int64(integral: try reader.double(number)) }
-      }
-      guard let wide, let element = Element(exactly: wide) else {
-        throw .elementInvalid(tensor: name, index: index, elementType: elementType)
-      }
-      let offset = index * MemoryLayout<Element>.size
-      destination.storeBytes(of: element.littleEndian, toByteOffset: offset, as: Element.self)
+    let count = shape.elementCount
+    try decodeElements(text) { (reader, first) throws(ProtocolError) in
+      var index = first
+      repeat {
+        let wide: Int64?
+        if let short = reader.scanShortInteger() {
+          wide = Int64(short)
+        } else {
+          let number = try reader.scanNumber()
+          if let integer = number.int64 { wide = integer } else { wide = Int64(integral: try reader.double(number)) }
+        }
+        guard let wide, let element = Element(exactly: wide) else {
+          throw .elementInvalid(tensor: name, index: index, elementType: elementType)
+        }
+        let offset = index * MemoryLayout<Element>.size
+        destination.storeBytes(of: element.littleEndian, toByteOffset: offset, as: Element.self)
+        index += 1
+      } while index < count && reader.skipToNextNumber()
+      return index - first
     }
   }
 
-  /// Calls `store` with the reader at each element, with indices below the shape's count.
+  /// Calls `store` with the reader at each element, with indices below the shape's count; it returns how many it has taken, one or,
+  /// where more follow behind commas, some of those.
   ///
   /// ```
   /// after [    a value, [ or ]
@@ -99,7 +108,7 @@ extension InferenceTensor {
   /// ```
   @inline(__always)
   func decodeElements(
-    _ text: UnsafeRawBufferPointer, store: (inout JSONReader, Int) throws(ProtocolError) -> Void
+    _ text: UnsafeRawBufferPointer, store: (inout JSONReader, Int) throws(ProtocolError) -> Int
   ) throws(ProtocolError) {
     var reader = JSONReader(text)
     let count = shape.elementCount
@@ -126,8 +135,7 @@ extension InferenceTensor {
         guard depth > 0 else { throw reader.fault(.expectedArray) }
         guard expectsValue else { throw reader.fault(.expectedCommaOrEnd) }
         guard index < count else { throw try tooMany(&reader, count) }
-        try store(&reader, index)
-        index += 1
+        index += try store(&reader, index)
         expectsValue = false
         mayClose = true
       }

@@ -38,6 +38,7 @@ extension InferenceTensor {
     do throws(ProtocolError) {
       try decodeElements(text) { (reader, index) throws(ProtocolError) in
         try reader.withStringBytes { (bytes) throws(ProtocolError) in try body(index, bytes) }
+        return 1
       }
     } catch {
       guard case .json(let fault, let position) = error else { throw error }

@@ -26,27 +26,43 @@ extension JSONReader {
     return try float(number)
   }
 
-  /// A number of at most nine digits with a comma or the end of the array behind it, as most elements of tensors are. Nil where it is
-  /// another or no number: then nothing is read, and `scanNumber` tells. Precondition: as there.
+  /// A number of at most seven digits with a comma or the end of the array behind it, as most elements of tensors are. Nil where it
+  /// is another, no number, or the text ends soon: then nothing is read, and `scanNumber` tells. Precondition: as there.
+  ///
+  /// Without branches on digits or signs, which no processor predicts: eight bytes at once, as in D. Lemire, "Number Parsing at a
+  /// Gigabyte per Second", section 9.
   @inline(__always)
   mutating func scanShortInteger() -> Int32? {
-    let isNegative = byte(at: offset) == Byte.minus
-    let start = isNegative ? offset + 1 : offset
-    var position = start
-    var value: Int32 = 0
-    while position - start < 9 {
-      let digit = byte(at: position) &- Byte.zero
-      guard digit <= 9 else { break }
-      value = value &* 10 &+ Int32(digit)
-      position += 1
-    }
-    let next = byte(at: position)
+    guard bytes.count - offset >= 9 else { return nil }
+    let sign = bytes[offset] == Byte.minus ? 1 : 0
+    let text = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: offset + sign, as: UInt64.self))
+    // Digits become 0 to 9. Carries of other bytes only reach bytes behind them.
+    let digits = text ^ 0x3030_3030_3030_3030
+    let others = ((digits &+ 0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080
+    let count = others.trailingZeroBitCount / 8
+    guard count & 7 != 0 else { return nil }
+    let next = UInt8(truncatingIfNeeded: text >> UInt64(count * 8))
     // No zeros in front; -0 is no integer.
-    guard next == Byte.comma || next == Byte.closeBracket, position > start,
-      byte(at: start) != Byte.zero || position == start + 1 && !isNegative
-    else { return nil }
-    offset = position
-    return isNegative ? -value : value
+    let isPlain = digits & 0xFF != 0 || count + sign == 1
+    guard isPlain, next == Byte.comma || next == Byte.closeBracket else { return nil }
+    // To the end of the eight, behind zeros; then pairs, fours and all of them.
+    var value = digits << UInt64(64 - count * 8)
+    value = value &* 10 &+ value >> 8
+    let mask: UInt64 = 0x0000_00FF_0000_00FF
+    value = ((value & mask) &* 0x000F_4240_0000_0064 &+ (value >> 16 & mask) &* 0x0000_2710_0000_0001) >> 32
+    offset += sign + count
+    let magnitude = Int32(truncatingIfNeeded: value)
+    return (magnitude ^ Int32(-sign)) &+ Int32(sign)
+  }
+
+  /// Moves past a comma, and a space behind it, to a number's first byte; where something else is there, nothing is read.
+  @inline(__always)
+  mutating func skipToNextNumber() -> Bool {
+    guard byte(at: offset) == Byte.comma else { return false }
+    let next = byte(at: offset + 1) == Byte.space ? offset + 2 : offset + 1
+    guard Byte.isDigit(byte(at: next)) || byte(at: next) == Byte.minus else { return false }
+    offset = next
+    return true
   }
 
   /// Checks a number and moves past it. Precondition: white space has been skipped.

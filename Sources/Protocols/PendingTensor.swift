@@ -49,7 +49,7 @@ struct PendingTensor {
       case "name": name = try reader.readString()
       case "datatype": datatype = try reader.readString()
       case "shape": dimensions = try PendingTensor.dimensions(&reader)
-      case "data": data = try reader.skipValue()
+      case "data": data = try reader.peekKind() == .array ? reader.skipElements() : reader.skipValue()
       case "parameters": try readParameters(&reader)
       default: try reader.skipValue()
       }

@@ -23,8 +23,8 @@ final class ModelMetrics {
   var cacheMissCount = 0
   var cacheHitNanoseconds: Int64 = 0
   var cacheMissNanoseconds: Int64 = 0
-  /// Of the last run with its inputs and outputs; nil before it.
-  var lastComputeNanoseconds: Int64?
+  /// What a run takes that is not interrupted, with its inputs and outputs; nil before the first.
+  private(set) var usualComputeNanoseconds: Int64?
   /// While somebody watches.
   var latencies: LatencyWindow?
   /// Wall clock, since 1970.
@@ -89,10 +89,15 @@ final class ModelMetrics {
       executionCount += 1
       noteBatch(durations, count: batch * togetherCount)
     }
-    lastComputeNanoseconds =
-      durations.inputNanoseconds + durations.inferenceNanoseconds + durations.outputNanoseconds
+    noteCompute(durations.inputNanoseconds + durations.inferenceNanoseconds + durations.outputNanoseconds)
     note(durations)
     lastInferenceMilliseconds = Clock.wallMilliseconds
+  }
+
+  /// One run that was interrupted tells little: a longer one counts by an eighth, a shorter one at once.
+  private func noteCompute(_ nanoseconds: Int64) {
+    let usual = usualComputeNanoseconds ?? nanoseconds
+    usualComputeNanoseconds = min(nanoseconds, usual + (nanoseconds - usual) / 8)
   }
 
   private func noteBatch(_ durations: Durations, count: Int) {

@@ -240,10 +240,10 @@ extension Server {
     model.takeSlot(job.earliestNanoseconds)
   }
 
-  /// Whether the event loop may run a job itself, going by how long the model took last.
+  /// Whether the event loop may run a job itself, going by how long the model usually takes.
   private func runsHere(_ job: InferenceJob) -> Bool {
-    guard job.isShort, let nanoseconds = job.metrics.lastComputeNanoseconds else { return false }
-    let limit = isOnlyEvent ? ServingLimits.loopRunNanosecondsMax : ServingLimits.busyLoopRunNanosecondsMax
+    guard job.isShort, let nanoseconds = job.metrics.usualComputeNanoseconds else { return false }
+    let limit = isOnlyEvent ? loopRunNanosecondsMax : ServingLimits.busyLoopRunNanosecondsMax
     // Where threads have their places this one is not moved there.
     return nanoseconds <= limit && mayCompute(nanoseconds) && residents.effort.processors.isEmpty
   }

@@ -1,4 +1,5 @@
 import Memory
+import Power
 import Protocols
 import Runtime
 import System
@@ -57,6 +58,10 @@ public final class Server: @unchecked Sendable {
   var isMakingRoomForClients = false
   /// Whether what is handled now was alone: nobody else is served later for it.
   private(set) var isOnlyEvent = false
+  private var busyPolling = BusyPolling()
+  /// More processors than one, which this process may keep from sleeping.
+  private var mayPollBusily: Bool { processorCount > 1 && residents.effort.spins }
+  private var processorCount = 1
   /// How long the loop may still compute answers itself before it looks for others' events.
   private var turnNanosecondsLeft: Int64 = 0
   /// Whether the worker has a `PressureJob` or a `SleepJob`.
@@ -168,6 +173,7 @@ public final class Server: @unchecked Sendable {
     try scheduler.start()
     isAccepting = true
     self.listener = listener
+    processorCount = ProcessorLimit.threadCount(root: configuration.systemRoot)
     startWatchingPressure()
     startGoverning()
     startWatchingRepository()
@@ -230,10 +236,8 @@ public final class Server: @unchecked Sendable {
   public func run() throws(ServingError) -> Ending {
     while true {
       let timeout = timeoutMilliseconds()
-      turnNanosecondsLeft = ServingLimits.loopRunNanosecondsMax
-      do throws(SystemError) { try poll.wait(timeoutMilliseconds: timeout) { handle($0) } } catch {
-        throw .system(error)
-      }
+      turnNanosecondsLeft = loopRunNanosecondsMax
+      do throws(SystemError) { try waitForEvents(timeout) } catch { throw .system(error) }
       if timeout >= 0 { expire(Clock.nowNanoseconds) }
       if isStopping, connectionCount == 0 { break }
       if isCut { break }
@@ -245,6 +249,28 @@ public final class Server: @unchecked Sendable {
     }
     log.line("stopped")
     return .drained
+  }
+
+  /// Handles what comes until the timeout.
+  private func waitForEvents(_ timeoutMilliseconds: Int32) throws(SystemError) {
+    var began: Int64? = Clock.nowNanoseconds
+    func take(_ event: EventPoll.Event) {
+      if let start = began { busyPolling.note(event.token, isOnly: event.isOnly, after: Clock.nowNanoseconds - start) }
+      began = nil
+      handle(event)
+    }
+    if busyPolling.isWorthwhile, mayPollBusily, let start = began {
+      repeat {
+        if try poll.wait(timeoutMilliseconds: 0, take) { return }
+      } while Clock.nowNanoseconds - start < BusyPolling.windowNanoseconds
+      busyPolling.noteVain()
+    }
+    try poll.wait(timeoutMilliseconds: timeoutMilliseconds, take)
+  }
+
+  /// The longest run that the loop does itself.
+  var loopRunNanosecondsMax: Int64 {
+    connectionCount == 1 ? ServingLimits.soleClientRunNanosecondsMax : ServingLimits.loopRunNanosecondsMax
   }
 
   /// Whether the loop may compute for so long now. Else one client's requests, sent in one go, would keep the others waiting.

@@ -37,8 +37,10 @@ public struct ServingLimits: Sendable {
   static let chunkedBodyBytesFirst = 64 << 10
   /// JSON that the event loop parses itself: some 0.2 ms. Longer JSON is parsed by the worker.
   static let loopParseBytesMax = 64 << 10
-  /// Runs that the event loop does itself, which spares the time to wake a thread and to be woken: of a model whose last one took no
-  /// longer. Everybody else waits so long; where somebody does, only what takes no longer than that waking is done so.
+  /// Runs that the event loop does itself, which spares the time to wake a thread and to be woken: of a model that usually takes no
+  /// longer. Everybody else waits so long; where somebody does, only what takes no longer than that waking is done so. Where nobody else
+  /// is connected, who comes next must wait for the run in either case, unless it asks for something else.
+  static let soleClientRunNanosecondsMax: Int64 = 20_000_000
   static let loopRunNanosecondsMax: Int64 = 2_000_000
   static let busyLoopRunNanosecondsMax: Int64 = 50_000
   /// What the parser copies of a request (names) without a reservation: part of the program's heap allowance.

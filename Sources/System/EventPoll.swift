@@ -38,8 +38,9 @@ public struct EventPoll: ~Copyable, Sendable {
 
   public func remove(_ fd: Int32) { _ = thimble_poll_remove(descriptor, fd) }
 
-  /// Waits for at most the timeout (−1: for ever) and calls `body` for each event.
-  public func wait(timeoutMilliseconds: Int32, _ body: (Event) -> Void) throws(SystemError) {
+  /// Waits for at most the timeout (−1: for ever) and calls `body` for each event. Returns whether there was one.
+  @discardableResult
+  public func wait(timeoutMilliseconds: Int32, _ body: (Event) -> Void) throws(SystemError) -> Bool {
     try withUnsafeTemporaryAllocation(of: thimble_event.self, capacity: 32) { (events) throws(SystemError) in
       let count = try retrying("wait for events") {
         thimble_poll_wait(descriptor, events.baseAddress!, Int32(events.count), timeoutMilliseconds)
@@ -47,6 +48,7 @@ public struct EventPoll: ~Copyable, Sendable {
       for event in events[0..<Int(count)] {
         body(Event(token: event.token, ready: Interest(rawValue: event.events), isOnly: count == 1))
       }
+      return count > 0
     }
   }
 }
