@@ -17,8 +17,7 @@ export TSAN_OPTIONS=halt_on_error=0:exitcode=66:handle_sigbus=0:report_thread_le
 # Swift's names of what the filter matches begin with the target.
 filter=${2:-'TensorsTests|SystemTests|ModelFileTests|ImportingTests|MemoryTests|RuntimeTests|PowerTests|ProtocolsTests|DevicesTests|ServingTests|ThimbleClientTests|ChecksTests|TablesTests|SignaturesTests|GRPCTests'}
 sanitizer=(--sanitize "$1")
-# Swift checks its own arithmetic; C's ends the test where it is undefined, with SIGILL. Without optimization its kernels need more
-# stack than threads have.
-[ "$1" != undefined ] || sanitizer=(-Xcc -fsanitize=undefined -Xcc -fsanitize-trap=undefined -Xcc -O1)
+# Swift checks its own arithmetic; C's ends the test where it is undefined, with SIGILL.
+[ "$1" != undefined ] || sanitizer=(-Xcc -fsanitize=undefined -Xcc -fsanitize-trap=undefined)
 swift build --build-tests "${sanitizer[@]}" --scratch-path ".build-$1" 2>&1 | grep -E 'error|warning: unre|Compiling|Build' | tail -3
 ".build-$1/debug/thimblePackageTests.xctest" --testing-library swift-testing --filter "$filter"

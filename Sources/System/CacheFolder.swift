@@ -14,10 +14,18 @@ public enum CacheFolder {
     private static let program = "thimble"
   #endif
 
-  /// The bytes that `keep` wrote under that name; nil where there are none, or more than `limit`.
+  /// What every file begins with, a line: which build of the program measured. Another's kernels may be faster.
+  private static let origin: [UInt8] = {
+    let status = try? FileSystem.status(of: "/proc/self/exe")
+    return Array("program \(status?.byteCount ?? 0) \(status?.modifiedNanoseconds ?? 0)\n".utf8)
+  }()
+
+  /// The bytes that `keep` wrote under that name; nil where there are none, more than `limit`, or those of another build.
   public static func bytes(of name: String, limit: Int) -> [UInt8]? {
-    guard let path else { return nil }
-    return try? File.bytes(of: path + "/" + name, limit: limit)
+    guard let path, let bytes = try? File.bytes(of: path + "/" + name, limit: limit + origin.count),
+      bytes.starts(with: origin)
+    else { return nil }
+    return Array(bytes.dropFirst(origin.count))
   }
 
   /// Writes the whole file or leaves the old one; where neither is possible nothing is kept, which is no error.
@@ -28,7 +36,7 @@ public enum CacheFolder {
       // A daemon that serves may no longer make folders, and has made this one.
       try? FileSystem.createDirectory(folder)
       let file = try File(creating: temporary)
-      try bytes.withUnsafeBufferPointer { (bytes) throws(SystemError) in
+      try (origin + bytes).withUnsafeBufferPointer { (bytes) throws(SystemError) in
         try file.write(UnsafeRawBufferPointer(bytes))
       }
       try FileSystem.rename(temporary, to: folder + "/" + name)

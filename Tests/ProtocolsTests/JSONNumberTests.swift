@@ -36,14 +36,17 @@ import Testing
   /// What stands before a comma or a bracket is taken whole or left as it is, whatever follows.
   @Test func takesShortIntegersOrNothing() {
     var random = XorShift(seed: 9)
-    var texts = ["", "-", "0", "-0", "00", "01", "-01", "-1", "1.5", "1e3", "12a", "+1", "--1", "9999999", "-9999999", "12345678", ":", "/9"]
+    var texts = [
+      "", "-", "0", "-0", "00", "01", "-01", "-1", "1.5", "1e3", "12a", "+1", "--1", "9999999", "-9999999", "12345678",
+      ":", "/9",
+    ]
     for _ in 0..<20_000 {
       let alphabet: [Character] = random.next() % 2 == 0 ? Array("0123456789") : Array("0123456789-.,]e :/\u{FF}")
       texts.append(String((0..<random.next() % 10).map { _ in alphabet[Int(random.next() % UInt64(alphabet.count))] }))
       texts.append("\(Int64(bitPattern: random.next()) >> Int64(random.next() % 64))")
     }
     for text in texts {
-      let end = ["," , "]"][Int(random.next() % 2)]
+      let end = [",", "]"][Int(random.next() % 2)]
       let element = text.prefix { $0 != "," && $0 != "]" }
       let digits = element.drop { $0 == "-" }
       let isShort = Int32(element) != nil && digits.count <= 7 && "\(Int32(element)!)" == element
