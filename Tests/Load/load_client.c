@@ -1,6 +1,7 @@
 // Sends one HTTP request again and again over a Unix socket, and says how long answers took.
 //
 // usage: load_client SOCKET REQUEST COUNT CLIENTS
+// SOCKET: a path, or - for a process that reads as many bytes and answers nothing but 200: what the way itself takes.
 // REQUEST: a file with a whole request, head and body. COUNT: of all requests that are timed; 0: until standard input ends. Each client has a
 // connection and a thread, and asks anew when it has its answer. Prints a JSON object; times in µs.
 #define _GNU_SOURCE
@@ -35,7 +36,30 @@ static void fail(const char *what) {
   exit(1);
 }
 
+static int answer_nothing(void) {
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair)) fail("socketpair");
+  pid_t child = fork();
+  if (child < 0) fail("fork");
+  if (child > 0) {
+    close(pair[1]);
+    return pair[0];
+  }
+  close(pair[0]);
+  char *bytes = malloc(request_bytes);
+  static const char reply[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+  for (;;) {
+    for (size_t received = 0; received < request_bytes;) {
+      ssize_t count = read(pair[1], bytes + received, request_bytes - received);
+      if (count <= 0) _exit(0);
+      received += count;
+    }
+    if (write(pair[1], reply, sizeof reply - 1) < 0) _exit(0);
+  }
+}
+
 static int dial(void) {
+  if (!strcmp(socket_path, "-")) return answer_nothing();
   int s = socket(AF_UNIX, SOCK_STREAM, 0);
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   strncpy(address.sun_path, socket_path, sizeof address.sun_path - 1);

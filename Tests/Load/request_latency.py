@@ -5,6 +5,7 @@ usage: request_latency.py BINARY [options]
 
 Starts a daemon with MobileNetV2 (150,528 bytes of input) and a tiny network, asks it with load_client.c, which it compiles, and compares what
 clients wait with the time of the inference alone, which the daemon's statistics say for the same requests: binary tensors, a registered shared memory region, JSON.
+A bare socket is one whose other end only reads the same bytes.
 Then a flood: one client with the first priority beside eight with the last. Each figure is the median of --rounds.
 """
 import argparse, contextlib, json, os, pathlib, shutil, statistics, subprocess, sys
@@ -53,12 +54,12 @@ class Load:
         subprocess.run(["cc", "-O2", "-o", self.program, source, "-lpthread"], check=True)
         self.files = {}
 
-    def begin(self, name, model, place, count, clients, priority=0):
+    def begin(self, name, model, place, count, clients, priority=0, socket=None):
         key = (name, place, priority)
         if key not in self.files:
             self.files[key] = self.folder / f"request{len(self.files)}"
             self.files[key].write_bytes(request(f"/v2/models/{name}/infer", *inference(model, place, priority)))
-        words = [self.program, self.socket, self.files[key], count, clients]
+        words = [self.program, socket or self.socket, self.files[key], count, clients]
         return subprocess.Popen(list(map(str, words)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def run(self, *arguments, **more):
@@ -99,8 +100,10 @@ def measure(load, daemon, large, tiny, rounds):
             note(f"{place}: added to the inference, mean, µs", result["mean"] - compute)
             note(f"{place}: at the client, p50, µs", result["p50"])
             note(f"{place}: the inference, mean, µs", compute)
+            note(f"{place}: a bare socket, p50, µs", load.run(LARGE, large, place, 400, 1, socket="-")["p50"])
         result, compute = compute_microseconds(load, daemon, TINY, tiny, "binary", 4000, 1)
         note("tiny network: added to the inference, mean, µs", result["mean"] - compute)
+        note("tiny network: a bare socket, p50, µs", load.run(TINY, tiny, "binary", 4000, 1, socket="-")["p50"])
         note("tiny network, 4 clients: requests a second", load.run(TINY, tiny, "binary", 20_000, 4)["per_second"])
         note("tiny network, kept answer: at the client, p50, µs", load.run("cached", tiny, "binary", 4000, 1)["p50"])
         note("150,528 bytes, kept answer: at the client, p50, µs", load.run("cached_large", large, "binary", 1000, 1)["p50"])
