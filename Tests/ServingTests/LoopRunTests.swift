@@ -72,6 +72,21 @@ import Testing
     #expect(!scheduler.runHere(ClosureJob(isPaced: true)) && scheduler.runHere(ClosureJob()))
   }
 
+  @Test func oneInterruptedRunMakesNoModelSlow() {
+    let metrics = ModelMetrics(model: "digits", version: 1)
+    func ran(_ nanoseconds: Int64) {
+      metrics.succeeded(.init(inputNanoseconds: 1000, inferenceNanoseconds: nanoseconds - 1000), batch: 1)
+    }
+    ran(20_000)
+    ran(180_000)
+    #expect(metrics.usualComputeNanoseconds == 40_000)
+    ran(18_000)
+    #expect(metrics.usualComputeNanoseconds == 18_000)
+    // One that has become slow is known to be so after some runs.
+    for _ in 0..<40 { ran(180_000) }
+    #expect(metrics.usualComputeNanoseconds ?? 0 > 170_000)
+  }
+
   @Test func answersAreTheSame() throws {
     let files = try TestRepository()
     try files.addModel()
@@ -84,7 +99,7 @@ import Testing
       try clients[0].send(TestClient.binary(picture))
       answers.append(try #require(try clients[0].reply()).body)
     }
-    #expect(server.server.metrics[0].lastComputeNanoseconds != nil)
+    #expect(server.server.metrics[0].usualComputeNanoseconds != nil)
     for _ in 0..<20 {
       for (client, picture) in zip(clients, pictures) { try client.send(TestClient.binary(picture)) }
       for (client, answer) in zip(clients, answers) { #expect(try client.reply()?.body == answer) }
