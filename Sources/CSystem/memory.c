@@ -26,6 +26,7 @@ int32_t thimble_release_pages(void *base, size_t count) { return madvise(base, c
 int32_t thimble_populate_pages(const void *base, size_t count) {
   return madvise((void *)base, count, 22 /* MADV_POPULATE_READ */) < 0 ? -errno : 0;
 }
+int32_t thimble_set_pages_apart(void *base, size_t count) { return madvise(base, count, MADV_RANDOM) < 0 ? -errno : 0; }
 size_t thimble_page_byte_count(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
 void thimble_configure_allocator(void) {

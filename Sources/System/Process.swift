@@ -110,9 +110,12 @@ public enum Process {
     return overflows || first >= last ? 0..<0 : first..<last
   }
 
-  /// Lets go of pages of a mapped file; who touches one gets it again.
+  /// Lets go of pages of a mapped file; who touches one gets it again. They become a mapping of their own: Linux 6.18 makes
+  /// resident with a page all of its folio, megabytes where the file was written at once, as far as its mapping goes.
   public static func letGo(_ range: Range<UInt>) {
-    if let base = UnsafeMutableRawPointer(bitPattern: range.lowerBound) { _ = thimble_release_pages(base, range.count) }
+    guard let base = UnsafeMutableRawPointer(bitPattern: range.lowerBound) else { return }
+    _ = thimble_set_pages_apart(base, range.count)
+    _ = thimble_release_pages(base, range.count)
   }
 
   /// Makes pages of a mapped file resident now, as far as the kernel can (Linux 5.14).

@@ -64,6 +64,7 @@ void *_Nullable thimble_map_shared(int32_t fd, int64_t offset, size_t count, boo
 void *_Nullable thimble_map_anonymous(size_t count, int32_t *error);                // zeroed, private
 int32_t thimble_unmap(void *base, size_t count);
 int32_t thimble_release_pages(void *base, size_t count);       // MADV_DONTNEED
+int32_t thimble_set_pages_apart(void *base, size_t count);     // MADV_RANDOM: a mapping of its own, see Process.letGo
 int32_t thimble_populate_pages(const void *base, size_t count);  // MADV_POPULATE_READ; -EINVAL before Linux 5.14
 size_t thimble_page_byte_count(void);
 // From here on a page of the region that cannot be read (SIGBUS) makes the whole region zeros and is counted, instead of ending
