@@ -4,7 +4,7 @@ import System
 public struct ThreadTimes: Equatable, Sendable {
   public struct Time: Equatable, Sendable {
     public let threadCount: Int
-    /// The least of some runs.
+    /// The least of some runs, at moments apart.
     public let nanoseconds: Int64
 
     public init(threadCount: Int, nanoseconds: Int64) {
@@ -15,6 +15,11 @@ public struct ThreadTimes: Equatable, Sendable {
 
   /// With growing numbers of threads.
   public private(set) var times: [Time] = []
+  /// How often every number has been measured. One moment may have been another program's: more of them, apart, tell.
+  public private(set) var roundCount = 0
+  public static let roundCountMax = 4
+  /// The last number measured in the round under way.
+  public private(set) var measuredThreadCount = 0
 
   /// The share of a thread's work that every added thread must do at least, so that twice as many save a fifth of the time:
   /// less costs more energy than it is worth, and is lost as soon as another program wants the core.
@@ -35,11 +40,20 @@ public struct ThreadTimes: Equatable, Sendable {
     return counts + [max(1, threadCount)]
   }
 
-  /// Precondition: more threads than before.
+  /// The less of what the number took before and takes now. Precondition: more threads than before in this round.
   public mutating func add(_ time: Time) {
-    precondition(time.threadCount > times.last?.threadCount ?? 0)
-    times.append(time)
+    precondition(time.threadCount > measuredThreadCount)
+    measuredThreadCount = time.threadCount
+    let index = times.firstIndex { $0.threadCount >= time.threadCount } ?? times.endIndex
+    if index == times.endIndex || times[index].threadCount > time.threadCount {
+      times.insert(time, at: index)
+    } else if time.nanoseconds < times[index].nanoseconds {
+      times[index] = time
+    }
   }
+
+  /// All numbers have been measured once more.
+  public mutating func endRound() { (roundCount, measuredThreadCount) = (roundCount + 1, 0) }
 
   /// How many threads are worth taking; nil where nothing has been measured.
   public var worthwhileThreadCount: Int? {
@@ -55,12 +69,12 @@ public struct ThreadTimes: Equatable, Sendable {
 
   // MARK: Kept on the device
 
-  private static let header = "thimble thread times 1"
+  private static let header = "thimble thread times 2"
   private static let byteCountMax = 4096
 
-  /// One line a number of threads, with its nanoseconds.
+  /// The number of rounds, then one line a number of threads, with its nanoseconds.
   var text: String {
-    var text = ThreadTimes.header + "\n"
+    var text = "\(ThreadTimes.header)\n\(roundCount)\n"
     for time in times { text += "\(time.threadCount) \(time.nanoseconds)\n" }
     return text
   }
@@ -68,14 +82,17 @@ public struct ThreadTimes: Equatable, Sendable {
   /// Nil where the text is not one that `text` wrote, or says what no device does.
   init?(parsing text: [UInt8]) {
     let lines = text.split(separator: UInt8(ascii: "\n"))
-    guard let first = lines.first, first.elementsEqual(ThreadTimes.header.utf8) else { return nil }
-    for line in lines.dropFirst() {
+    guard lines.count > 2, lines[0].elementsEqual(ThreadTimes.header.utf8),
+      let rounds = Int(String(decoding: lines[1], as: UTF8.self)), 1...ThreadTimes.roundCountMax ~= rounds
+    else { return nil }
+    for line in lines.dropFirst(2) {
       let words = line.split(separator: UInt8(ascii: " ")).map { Int64(String(decoding: $0, as: UTF8.self)) }
       guard words.count == 2, let count = words[0], let nanoseconds = words[1], nanoseconds > 0, count <= 1024,
         count > times.last?.threadCount ?? 0
       else { return nil }
-      add(Time(threadCount: Int(count), nanoseconds: nanoseconds))
+      times.append(Time(threadCount: Int(count), nanoseconds: nanoseconds))
     }
+    roundCount = rounds
   }
 
   /// What was measured before for the same model, kernels and number of threads at most.

@@ -21,10 +21,10 @@ final class CalibrationJob: QueuedJob, @unchecked Sendable {
   override func run() {
     defer { model = nil }
     guard let model, let session = model.session else { return }
-    if measure(session, &model.threadTimes), model.threadTimes.isComplete(session) {
-      model.threadTimes.cache(session, isa: isa)
-      change = model.adoptThreadTimes(session)
-    }
+    guard measure(session, &model.threadTimes), model.threadTimes.nextThreadCount(session) == nil else { return }
+    model.threadTimes.endRound()
+    model.threadTimes.cache(session, isa: isa)
+    change = model.adoptThreadTimes(session)
   }
 
   /// Measures the next number of threads; returns whether it could, undisturbed.
@@ -57,22 +57,31 @@ final class CalibrationJob: QueuedJob, @unchecked Sendable {
 }
 
 extension ThreadTimes {
-  /// What is to be measured next; nil where all is known.
+  /// What is to be measured next in this round; nil where that was the last.
   func nextThreadCount(_ session: Session) -> Int? {
-    ThreadTimes.candidates(session.threadCount).first { $0 > times.last?.threadCount ?? 0 }
+    ThreadTimes.candidates(session.threadCount).first { $0 > measuredThreadCount }
   }
 
-  func isComplete(_ session: Session) -> Bool { nextThreadCount(session) == nil }
+  /// When the next round is worth it: at once the first, each other after 16 times as long a pause as the one before, so that
+  /// what one of them met is over; `Int64.max` where all are done.
+  var nextRoundNanoseconds: Int64 {
+    switch roundCount {
+    case 0: 0
+    case 1..<ThreadTimes.roundCountMax:
+      Clock.nowNanoseconds + ServingLimits.calibrationPauseNanoseconds << Int64(4 * (roundCount - 1))
+    default: Int64.max
+    }
+  }
 }
 
 extension Server {
   /// When the next model's threads are to be measured, given that nothing happens until then.
   var calibrationDueNanoseconds: Int64 {
     guard !isCalibrating, !isStopping, pressure.rung == .none,
-      residents.effort.threadLimit >= residents.pool.threadCount,
-      residents.models.contains(where: { $0.residency.lacksThreadTimes })
+      residents.effort.threadLimit >= residents.pool.threadCount
     else { return Int64.max }
-    return lastActivityNanoseconds + ServingLimits.calibrationIdleNanoseconds
+    let due = residents.models.reduce(Int64.max) { min($0, $1.residency.calibrationDueNanoseconds) }
+    return max(due, lastActivityNanoseconds + ServingLimits.calibrationIdleNanoseconds)
   }
 
   func calibrate(_ now: Int64) {
@@ -81,7 +90,8 @@ extension Server {
       lastActivityNanoseconds = now
       return
     }
-    guard let model = residents.models.first(where: { $0.residency.lacksThreadTimes }) else { return }
+    guard let model = residents.models.first(where: { $0.residency.calibrationDueNanoseconds <= now })
+    else { return }
     let scheduler = scheduler
     let job = CalibrationJob(model, isa: residents.kernels.name) { scheduler.queuedCount > 0 }
     isCalibrating = scheduler.submit(job, limit: 1)

@@ -82,8 +82,9 @@ final class LoadedModel: @unchecked Sendable {
     var pendingCount = 0
     /// Whether weights pass through memory for every run.
     var isStreaming = false
-    /// Whether it is worth a measurement how many threads it needs.
-    var lacksThreadTimes = false
+    /// When it is to be measured next how many threads it is worth: 0 where nobody knows, `Int64.max` where all is known or none
+    /// but one can be had.
+    var calibrationDueNanoseconds = Int64.max
 
     var byteCount: Int { floorByteCount + cacheByteCount }
     /// What it cannot give while it is awake.
@@ -294,16 +295,15 @@ final class LoadedModel: @unchecked Sendable {
   func adoptThreadTimes(_ session: Session) -> String? {
     let before = session.preferredThreadCount
     let period = configuration.periodNanoseconds
-    if threadTimes.isComplete(session),
+    if threadTimes.roundCount > 0,
       let count = threadTimes.threadCount(forRunsPerSecond: period > 0 ? 1e9 / Double(period) : 0)
     {
       session.preferredThreadCount = count
     } else if session.isFasterAlone {
       session.preferredThreadCount = 1
     }
-    lock.withLock {
-      current.lacksThreadTimes = session.threadCount > 1 && !session.isStreaming && !threadTimes.isComplete(session)
-    }
+    let isMeasurable = session.threadCount > 1 && !session.isStreaming
+    lock.withLock { current.calibrationDueNanoseconds = isMeasurable ? threadTimes.nextRoundNanoseconds : Int64.max }
     guard session.preferredThreadCount != before else { return nil }
     return
       "model \(name) version \(version): \(session.preferredThreadCount) of \(session.threadCount) threads are worth it"
@@ -316,7 +316,7 @@ final class LoadedModel: @unchecked Sendable {
       current.state = state
       (current.floorByteCount, current.cacheByteCount, current.workspaceByteCount) = (0, 0, 0)
       (current.cacheByteCountMin, current.cacheByteCountMax) = (0, 0)
-      current.lacksThreadTimes = false
+      current.calibrationDueNanoseconds = Int64.max
     }
   }
 

@@ -96,6 +96,8 @@ public struct ServingLimits: Sendable {
   /// One job's runs take so long, but are two at least; the last one may take longer.
   static let calibrationNanoseconds: Int64 = 30_000_000
   static let calibrationRunsMax = 8
+  /// From the first measurement to the second.
+  static let calibrationPauseNanoseconds: Int64 = 2_000_000_000
 
   // MARK: Repository
 

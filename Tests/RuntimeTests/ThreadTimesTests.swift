@@ -32,15 +32,31 @@ import Testing
     #expect(times([(1, .max), (2, .max)]).worthwhileThreadCount == 1)
   }
 
+  @Test func theLeastOfAllMomentsCounts() {
+    // Another program had the second core at first.
+    var values = times([(1, 100), (2, 95)])
+    values.endRound()
+    #expect(values.worthwhileThreadCount == 1 && values.roundCount == 1)
+    values.add(.init(threadCount: 1, nanoseconds: 110))
+    values.add(.init(threadCount: 2, nanoseconds: 55))
+    values.endRound()
+    #expect(values.times == [.init(threadCount: 1, nanoseconds: 100), .init(threadCount: 2, nanoseconds: 55)])
+    #expect(values.worthwhileThreadCount == 2 && values.roundCount == 2)
+  }
+
   @Test func textsReadBack() {
-    let values = times([(1, 4_000_000), (2, 2_100_000)])
+    var values = times([(1, 4_000_000), (2, 2_100_000)])
+    values.endRound()
     #expect(ThreadTimes(parsing: Array(values.text.utf8)) == values)
     for text in [
-      "", "1 5\n", "thimble thread times 2\n1 5\n", "thimble thread times 1\n1\n", "thimble thread times 1\n1 0\n",
-      "thimble thread times 1\n2 5\n1 9\n", "thimble thread times 1\n1 99999999999999999999\n",
-      "thimble thread times 1\n-1 5\n", "thimble thread times 1\n5000 5\n", "thimble thread times 1\n1 5 5\n",
+      "1 5\n", "1\n", "1\n1\n", "1\n1 0\n", "1\n2 5\n1 9\n", "1\n1 99999999999999999999\n", "1\n-1 5\n",
+      "1\n5000 5\n", "1\n1 5 5\n", "0\n1 5\n", "5\n1 5\n", "-1\n1 5\n", "x\n1 5\n",
     ] {
+      #expect(ThreadTimes(parsing: Array("thimble thread times 2\n\(text)".utf8)) == nil, "\(text)")
+    }
+    for text in ["", "1\n1 5\n", "thimble thread times 1\n1\n1 5\n"] {
       #expect(ThreadTimes(parsing: Array(text.utf8)) == nil, "\(text)")
     }
+    #expect(ThreadTimes(parsing: Array("thimble thread times 2\n4\n1 5\n".utf8))?.roundCount == 4)
   }
 }
